@@ -1,0 +1,40 @@
+{{/*
+vllm-model.selectorLabels: what selects the pods of this model. Never the chart's version, never a user's label:
+a selector is immutable, and a label that changes would break every upgrade.
+*/}}
+{{- define "vllm-model.selectorLabels" -}}
+app.kubernetes.io/name: vllm-model
+app.kubernetes.io/instance: {{ .Release.Name }}
+vllm-model/name: {{ include "vllm-model.fullname" . }}
+{{- end }}
+
+{{/*
+vllm-model.servingLabels: the pods that take requests. In a group of pods only the leader does.
+*/}}
+{{- define "vllm-model.servingLabels" -}}
+{{ include "vllm-model.selectorLabels" . }}
+vllm-model/role: server
+{{- end }}
+
+{{- define "vllm-model.labels" -}}
+{{- $fixed := fromYaml (include "vllm-model.selectorLabels" .) -}}
+{{- $chart := dict
+  "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
+  "app.kubernetes.io/managed-by" .Release.Service -}}
+{{- toYaml (merge (dict) $fixed $chart .Values.commonLabels) -}}
+{{- end }}
+
+{{/*
+vllm-model.metadata: metadata of one object.
+Inputs: dict "root" the root, "name" (default: the fullname), "labels" and "annotations" (dicts, optional).
+A namespace is always written: `helm template | kubectl apply` and Kustomize would otherwise lose it.
+*/}}
+{{- define "vllm-model.metadata" -}}
+{{- $root := .root -}}
+name: {{ .name | default (include "vllm-model.fullname" $root) }}
+namespace: {{ $root.Release.Namespace }}
+labels: {{- toYaml (merge (dict) (fromYaml (include "vllm-model.labels" $root)) (.labels | default dict)) | nindent 2 }}
+{{- with merge (dict) (.annotations | default dict) $root.Values.commonAnnotations }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}

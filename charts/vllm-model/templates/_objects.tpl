@@ -1,0 +1,65 @@
+{{/*
+vllm-model.objectNames: every object that a model can have, in the order in which a reader wants to meet them.
+<name>.yaml beside this file includes the one of that name; the umbrella renders them all for each of its models.
+*/}}
+{{- define "vllm-model.objectNames" -}}
+- deployment
+- rollout
+- leader-worker-set
+- inference-service
+- download-job
+- cache-claim
+- chat-template
+- service
+- service-headless
+- service-account
+- pod-disruption-budget
+- scaled-object
+- horizontal-pod-autoscaler
+- ingress
+- http-route
+- network-policy
+- pod-monitor
+- prometheus-rule
+- dashboard
+- resource-quota
+- image-pre-pull
+- extra-objects
+- test
+{{- end }}
+
+{{/*
+vllm-model.object: one object, or nothing where it is switched off.
+Inputs: dict "name" the object's name in the list above, "root" the root.
+Everything passes through YAML once here: a template that renders what is not YAML fails with its own name.
+*/}}
+{{- define "vllm-model.object" -}}
+{{- if .root.Values.enabled -}}
+{{- $text := include (printf "vllm-model.%s" .name) .root -}}
+{{- if trim $text -}}
+{{- $object := fromYaml $text -}}
+{{- if hasKey $object "Error" -}}
+{{- fail (printf "vllm-model.%s is not YAML: %s" .name $object.Error) -}}
+{{- end -}}
+{{- toYaml $object -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+vllm-model.objects: all objects of one model as YAML documents; what the umbrella calls.
+*/}}
+{{- define "vllm-model.objects" -}}
+{{- $root := . -}}
+{{- include "vllm-model.validate" $root -}}
+{{- range $name := fromYamlArray (include "vllm-model.objectNames" $root) }}
+{{- if eq $name "extra-objects" }}
+{{- include "vllm-model.extra-objects" $root }}
+{{- else }}
+{{- with include "vllm-model.object" (dict "name" $name "root" $root) }}
+---
+{{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
