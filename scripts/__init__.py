@@ -1,0 +1,1 @@
+"""Tooling of the vLLM Helm charts: schema, renders, planner, local cluster, tests."""

@@ -1,0 +1,5 @@
+"""``python -m scripts`` is ``vllm-charts``."""
+
+from scripts.cli import main
+
+main()

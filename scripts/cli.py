@@ -1,0 +1,68 @@
+"""The command line: ``vllm-charts <group> <command>``.
+
+Each group lives in a module of its own with an ``app``. Only the group that is called is imported, so ``vllm-charts
+schema`` starts without the weight of the others, and a group that cannot be imported breaks nothing but itself.
+"""
+
+import importlib
+import importlib.util
+import sys
+
+import typer
+
+from scripts.console import UserError
+
+GROUPS = {
+    "schema": "Write and check the JSON schemas of the charts' values.",
+    "render": "Render a chart with a values file and check what comes out.",
+    "deps": "Fetch the dependencies of the umbrella chart.",
+    "plan": "Size replicas, GPUs and cost for a load.",
+    "cluster": "Run the local Kubernetes of the demo and the cluster tests.",
+    "bench": "Measure renders and test tiers against their budgets.",
+    "tools": "Build and locate the pinned Go tools.",
+    "doctor": "Check that a machine or cluster has what the charts need.",
+}
+
+
+def find_module(group: str) -> str | None:
+    """The module that has the ``app`` of a group: ``scripts.<group>.cli`` if there is one, else ``scripts.<group>``."""
+    spec = importlib.util.find_spec(f"scripts.{group}")
+    if spec is None:
+        return None
+    if spec.submodule_search_locations is None:  # a module, not a package
+        return f"scripts.{group}"
+    return f"scripts.{group}.cli" if importlib.util.find_spec(f"scripts.{group}.cli") else None
+
+
+def unloaded() -> typer.Typer:
+    """Stands for a group that is listed in the help but not called."""
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    return app
+
+
+def build(arguments: list[str]) -> typer.Typer:
+    """The application for a command line: all groups by name, the called one for real."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+
+    @app.callback()
+    def root() -> None:
+        """Helm charts for vLLM on Kubernetes: the tooling."""
+
+    called = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for group, text in GROUPS.items():
+        module = find_module(group)
+        if module is None:
+            continue
+        loaded = importlib.import_module(module).app if group == called else unloaded()
+        app.add_typer(loaded, name=group, help=text, no_args_is_help=True)
+    return app
+
+
+def main() -> None:
+    """Runs the command line. A UserError is printed as what, why and fix, without a traceback."""
+    try:
+        build(sys.argv[1:])(prog_name="vllm-charts")
+    except UserError as error:
+        error.print()
+        sys.exit(1)
