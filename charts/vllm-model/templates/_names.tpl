@@ -44,13 +44,15 @@ vllm-model.kind: the object that makes the pods. Pods of one replica on several 
 {{- end }}
 
 {{/*
-vllm-model.scaleTarget: what a ScaledObject or an HPA points at (apiVersion, kind, name).
+vllm-model.scaleTarget: what a ScaledObject or an HPA points at (apiVersion, kind, name). An InferenceService cannot be scaled
+itself; KServe makes a Deployment <name>-predictor of it.
 */}}
 {{- define "vllm-model.scaleTarget" -}}
 {{- $kind := include "vllm-model.kind" . -}}
-apiVersion: {{ get (dict "Deployment" "apps/v1" "Rollout" "argoproj.io/v1alpha1" "LeaderWorkerSet" "leaderworkerset.x-k8s.io/v1" "InferenceService" "serving.kserve.io/v1beta1") $kind }}
-kind: {{ $kind }}
-name: {{ include "vllm-model.fullname" . }}
+{{- $kserve := eq $kind "InferenceService" -}}
+apiVersion: {{ get (dict "Deployment" "apps/v1" "Rollout" "argoproj.io/v1alpha1" "LeaderWorkerSet" "leaderworkerset.x-k8s.io/v1" "InferenceService" "apps/v1") $kind }}
+kind: {{ ternary "Deployment" $kind $kserve }}
+name: {{ include "vllm-model.fullname" . }}{{ ternary "-predictor" "" $kserve }}
 {{- end }}
 
 {{/*
@@ -58,9 +60,10 @@ vllm-model.podNamePattern: a regular expression that matches the serving pods of
 for selecting series by `pod`. Deployment and Rollout: <name>-<hash>-<5>; the leader of a group: <name>-<index>.
 */}}
 {{- define "vllm-model.podNamePattern" -}}
-{{- if eq (include "vllm-model.kind" .) "LeaderWorkerSet" -}}
-{{ include "vllm-model.fullname" . }}-[0-9]+
+{{- $target := fromYaml (include "vllm-model.scaleTarget" .) -}}
+{{- if eq $target.kind "LeaderWorkerSet" -}}
+{{ $target.name }}-[0-9]+
 {{- else -}}
-{{ include "vllm-model.fullname" . }}-[a-z0-9]+-[a-z0-9]{5}
+{{ $target.name }}-[a-z0-9]+-[a-z0-9]{5}
 {{- end -}}
 {{- end }}

@@ -1,0 +1,190 @@
+{{/*
+Fetching weights before the engine starts. The same container runs as an init container of each pod or in one Job.
+It resumes a partial download, fetches nothing when the marker is there, and sets the marker last.
+*/}}
+
+{{/*
+vllm-model.downloadContainer: the container. Hugging Face: the engine's own image, which has huggingface_hub. Buckets: rclone.
+*/}}
+{{- define "vllm-model.downloadContainer" -}}
+{{- $weights := .Values.weights -}}
+{{- $hub := eq $weights.source "huggingface" -}}
+{{- $image := ternary .Values.engine.image $weights.copyImage $hub -}}
+name: download
+image: {{ include "vllm-model.image" (dict "root" . "image" $image) }}
+imagePullPolicy: {{ $image.pullPolicy }}
+{{- if $hub }}
+command: [python3, -c]
+args:
+  - {{ include "vllm-model.hubScript" . | quote }}
+{{- else }}
+command: [/bin/sh, -euc]
+args:
+  - {{ include "vllm-model.bucketScript" . | quote }}
+{{- end }}
+env: {{- include "vllm-model.env" (dict "base" (fromYaml (include "vllm-model.downloadEnv" .))) | nindent 2 }}
+resources: {{- toYaml $weights.downloadResources | nindent 2 }}
+securityContext: {{- toYaml .Values.securityContext | nindent 2 }}
+volumeMounts: {{- include "vllm-model.cacheMounts" . | nindent 2 }}
+{{- end }}
+
+{{- define "vllm-model.downloadEnv" -}}
+HOME: {value: /tmp}
+MARKER: {value: {{ include "vllm-model.downloadMarker" . }}}
+{{- if eq .Values.weights.source "huggingface" }}
+MODEL: {value: {{ .Values.model.id | quote }}}
+REVISION: {value: {{ .Values.model.revision | quote }}}
+{{ include "vllm-model.hubEnv" . }}
+{{- else }}
+{{- $bucket := fromYaml (include "vllm-model.bucket" .) }}
+SOURCE: {value: {{ printf "bucket:%s" $bucket.path | quote }}}
+TARGET: {value: {{ include "vllm-model.modelReference" . }}}
+{{- include "vllm-model.rcloneEnv" . }}
+{{- with include "vllm-model.bucketEnv" . }}
+{{ trim . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+vllm-model.rcloneEnv: rclone's remote `bucket`, without a configuration file.
+*/}}
+{{- define "vllm-model.rcloneEnv" -}}
+{{- if eq .Values.weights.source "s3" }}
+RCLONE_CONFIG_BUCKET_TYPE: {value: s3}
+RCLONE_CONFIG_BUCKET_ENV_AUTH: {value: "true"}
+RCLONE_CONFIG_BUCKET_PROVIDER: {value: {{ ternary "Other" "AWS" (not (empty .Values.weights.s3.endpoint)) }}}
+{{- with .Values.weights.s3.region }}
+RCLONE_CONFIG_BUCKET_REGION: {value: {{ . }}}
+{{- end }}
+{{- with .Values.weights.s3.endpoint }}
+RCLONE_CONFIG_BUCKET_ENDPOINT: {value: {{ . | quote }}}
+{{- end }}
+{{- else }}
+RCLONE_CONFIG_BUCKET_TYPE: {value: google cloud storage}
+RCLONE_CONFIG_BUCKET_ENV_AUTH: {value: "true"}
+RCLONE_CONFIG_BUCKET_BUCKET_POLICY_ONLY: {value: "true"}
+{{- end }}
+{{- end }}
+
+{{- define "vllm-model.hubScript" -}}
+import os, pathlib
+from huggingface_hub import snapshot_download
+marker = pathlib.Path(os.environ["MARKER"])
+if marker.exists():
+    print("weights are whole:", marker.read_text())
+else:
+    path = snapshot_download(os.environ["MODEL"], revision=os.environ["REVISION"] or None)
+    marker.write_text(path)
+    print("downloaded to", path)
+{{- end }}
+
+{{- define "vllm-model.bucketScript" -}}
+if [ -e "$MARKER" ]; then echo "weights are whole: $TARGET"; exit 0; fi
+rclone copy "$SOURCE" "$TARGET" --transfers 8 --multi-thread-streams 4 --stats 30s --stats-one-line -v
+touch "$MARKER"
+{{- end }}
+
+{{/*
+vllm-model.waitContainer: holds an engine back until the download Job is done. It runs in the engine's image, which the node
+pulls anyway. The Job's own failure shows on the Job; this one says what it waits for.
+*/}}
+{{- define "vllm-model.waitContainer" -}}
+name: wait-for-weights
+image: {{ include "vllm-model.image" (dict "root" . "image" .Values.engine.image) }}
+imagePullPolicy: {{ .Values.engine.image.pullPolicy }}
+command: [python3, -c]
+args:
+  - |
+    import os, pathlib, time
+    marker = pathlib.Path(os.environ["MARKER"])
+    while not marker.exists():
+        print("waiting for", marker, "of job", os.environ["JOB"], flush=True)
+        time.sleep(5)
+env:
+  - {name: MARKER, value: {{ include "vllm-model.downloadMarker" . }}}
+  - {name: JOB, value: {{ include "vllm-model.downloadJobName" . }}}
+resources:
+  requests: {cpu: 10m, memory: 64Mi}
+securityContext: {{- toYaml .Values.securityContext | nindent 2 }}
+volumeMounts: {{- include "vllm-model.cacheMounts" . | nindent 2 }}
+{{- end }}
+
+{{/*
+vllm-model.downloadJobName: Jobs are immutable, so the name carries a hash of all that the Job is made of: changed values
+make a new Job instead of a failed upgrade, and unchanged ones never download again.
+*/}}
+{{- define "vllm-model.downloadJobName" -}}
+{{ include "vllm-model.fullname" . }}-{{ include "vllm-model.downloadPodSpec" . | sha256sum | trunc 8 }}
+{{- end }}
+
+{{- define "vllm-model.downloadPodSpec" -}}
+restartPolicy: OnFailure
+enableServiceLinks: false
+automountServiceAccountToken: false
+serviceAccountName: {{ include "vllm-model.serviceAccountName" . }}
+{{- with include "vllm-model.imagePullSecrets" . }}
+{{ . }}
+{{- end }}
+securityContext: {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- with .Values.scheduling.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+tolerations: {{- include "vllm-model.tolerations" . | nindent 2 }}
+containers:
+  - {{- include "vllm-model.downloadContainer" . | nindent 4 }}
+volumes:
+  - {name: tmp, emptyDir: {}}
+  {{- include "vllm-model.weightsVolumes" . | nindent 2 }}
+{{- end }}
+
+{{/*
+vllm-model.download-job: fetches the weights once for all replicas. No TTL: a controller that restores what is missing
+(Argo CD self-heal) would start it again and again.
+*/}}
+{{- define "vllm-model.download-job" -}}
+{{- if eq (include "vllm-model.downloader" .) "job" -}}
+apiVersion: batch/v1
+kind: Job
+metadata: {{- include "vllm-model.metadata" (dict "root" . "name" (include "vllm-model.downloadJobName" .)) | nindent 2 }}
+spec:
+  backoffLimit: 6
+  template:
+    metadata:
+      labels: {{- toYaml (merge (dict "vllm-model/role" "download") (fromYaml (include "vllm-model.selectorLabels" .)) .Values.podLabels) | nindent 8 }}
+    spec: {{- include "vllm-model.downloadPodSpec" . | nindent 6 }}
+{{- end -}}
+{{- end }}
+
+{{/*
+vllm-model.cache-claim: the claim for downloads and compile cache. Kept on uninstall unless told otherwise.
+*/}}
+{{- define "vllm-model.cache-claim" -}}
+{{- $cache := .Values.weights.cache -}}
+{{- if and (eq $cache.type "claim") (not $cache.existingClaim) -}}
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {{- include "vllm-model.metadata" (dict "root" . "name" (include "vllm-model.cacheClaimName" .) "annotations" (ternary (dict "helm.sh/resource-policy" "keep") dict $cache.keep)) | nindent 2 }}
+spec:
+  accessModes: {{- toYaml $cache.accessModes | nindent 4 }}
+  {{- with $cache.storageClassName }}
+  storageClassName: {{ . }}
+  {{- end }}
+  resources:
+    requests:
+      storage: {{ $cache.sizeGiB | default (addf (mulf 1.25 (include "vllm-model.weightsGiB" . | float64)) 10 | ceil | int) }}Gi
+{{- end -}}
+{{- end }}
+
+{{/*
+vllm-model.chat-template: the chat template of the values as a ConfigMap.
+*/}}
+{{- define "vllm-model.chat-template" -}}
+{{- if .Values.model.chatTemplate.inline -}}
+apiVersion: v1
+kind: ConfigMap
+metadata: {{- include "vllm-model.metadata" (dict "root" . "name" (include "vllm-model.chatTemplateName" .)) | nindent 2 }}
+data:
+  {{ .Values.model.chatTemplate.key }}: {{ .Values.model.chatTemplate.inline | quote }}
+{{- end -}}
+{{- end }}
