@@ -17,6 +17,10 @@ extraArgs come last: argparse takes the last of two.
 {{- if include "vllm-model.engineAtLeast" (dict "root" $root "version" "0.18.0") }}
 - --shutdown-timeout={{ (fromYaml (include "vllm-model.shutdown" $root)).drainSeconds }}
 {{- end }}
+{{- /* Probes and scrapes would be most of the access log. */}}
+{{- if and (include "vllm-model.engineAtLeast" (dict "root" $root "version" "0.16.0")) (not (hasKey $root.Values.engine.flags "disableAccessLogForEndpoints")) }}
+- --disable-access-log-for-endpoints=/health,/metrics
+{{- end }}
 {{- with include "vllm-model.parallelismArgs" . }}
 {{ . }}
 {{- end }}

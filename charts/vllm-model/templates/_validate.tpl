@@ -65,6 +65,13 @@ headless: parallelism.nodes
 download-dir: weights.cache.mountPath
 {{- end }}
 
+{{/*
+vllm-model.flagsSince: flags that older engines do not know and die of, and the version that brought them.
+*/}}
+{{- define "vllm-model.flagsSince" -}}
+disableAccessLogForEndpoints: 0.16.0
+{{- end }}
+
 {{- define "vllm-model.problems.engine" -}}
 {{- $found := list -}}
 {{- $image := .Values.engine.image -}}
@@ -74,6 +81,11 @@ download-dir: weights.cache.mountPath
 {{- $found = append $found (include "vllm-model.problem" (list "engine.version: neither the tag nor the digest tells the engine's version, which decides the flags that may be passed (--shutdown-timeout ends engines older than 0.18)." (dict "engine" (dict "version" .Chart.AppVersion)))) -}}
 {{- else if and (not (kindIs "invalid" .Values.shutdown.drainSeconds)) (not (include "vllm-model.engineAtLeast" (dict "root" . "version" "0.18.0"))) -}}
 {{- $found = append $found (include "vllm-model.problem" (list (printf "shutdown.drainSeconds: vLLM %s cannot drain (--shutdown-timeout came with 0.18)." (include "vllm-model.engineVersion" .)) "Please use a newer engine, or leave shutdown.drainSeconds unset.")) -}}
+{{- end -}}
+{{- range $flag, $since := fromYaml (include "vllm-model.flagsSince" .) -}}
+{{- if and (hasKey $.Values.engine.flags $flag) (include "vllm-model.engineVersion" $) (not (include "vllm-model.engineAtLeast" (dict "root" $ "version" $since))) -}}
+{{- $found = append $found (include "vllm-model.problem" (list (printf "engine.flags.%s: vLLM %s does not know it (it came with %s) and would not start." $flag (include "vllm-model.engineVersion" $) $since) "Please use a newer engine or remove the flag.")) -}}
+{{- end -}}
 {{- end -}}
 {{- $owned := fromYaml (include "vllm-model.ownedFlags" .) -}}
 {{- range .Values.engine.extraArgs -}}
