@@ -288,8 +288,11 @@ def release_name(path: Path) -> str:
 def _print_summary(rows: Iterable[tuple[Path, Render]]) -> None:
     """One line a workload: what it asks of the cluster, and how long it may take to start and to leave."""
     table = Table(box=None, header_style="bold")
-    for title in ("values", "workload", "pods", "GPUs a pod", "CPU", "memory", "start", "grace", "objects"):
-        table.add_column(title, justify="left" if title in ("values", "workload") else "right")
+    for title in ("values", "workload", "pods", "devices", "CPU", "memory", "start", "grace", "objects"):
+        text = title in ("values", "workload")
+        table.add_column(
+            title, justify="left" if text else "right", no_wrap=True, overflow="ignore" if text else "fold"
+        )
     for path, made in rows:
         for body in made.objects:
             if (pod := serving_pod(body)) is not None:
@@ -322,7 +325,7 @@ def sure_seconds(container: Object) -> int:
 def _summary(path: Path, body: Object, pod: Object) -> list[str]:
     engine = pod["containers"][0]
     requests = engine["resources"]["requests"]
-    devices = {key: value for key, value in requests.items() if "/" in key}
+    devices = {key.removeprefix("nvidia.com/"): value for key, value in requests.items() if "/" in key}
     replicas = (body.get("spec") or {}).get("replicas")
     return [
         path.name,
