@@ -288,11 +288,10 @@ def release_name(path: Path) -> str:
 def _print_summary(rows: Iterable[tuple[Path, Render]]) -> None:
     """One line a workload: what it asks of the cluster, and how long it may take to start and to leave."""
     table = Table(box=None, header_style="bold")
-    for title in ("values", "workload", "pods", "devices", "CPU", "memory", "start", "grace", "objects"):
-        text = title in ("values", "workload")
-        table.add_column(
-            title, justify="left" if text else "right", no_wrap=True, overflow="ignore" if text else "fold"
-        )
+    table.add_column("values", overflow="fold")
+    table.add_column("workload", no_wrap=True)
+    for title in ("pods", "devices", "CPU", "memory", "start", "grace", "objects"):
+        table.add_column(title, justify="right", no_wrap=True)
     for path, made in rows:
         for body in made.objects:
             if (pod := serving_pod(body)) is not None:
