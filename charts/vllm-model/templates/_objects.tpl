@@ -17,8 +17,13 @@ vllm-model.objectNames: every object that a model can have, in the order in whic
 - scaled-object
 - horizontal-pod-autoscaler
 - ingress
+- ingress-rate-limit
+- ingress-connection-limit
+- ingress-backend-config
 - http-route
 - network-policy
+- network-policy-download
+- network-policy-test
 - pod-monitor
 - prometheus-rule
 - dashboard

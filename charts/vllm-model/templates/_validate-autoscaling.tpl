@@ -1,23 +1,6 @@
 {{/*
-vllm-model.enabledTriggers: names of the triggers that are on, as a YAML list. waitingRequests and demand decide by themselves
-where `enabled` is unset: behind a gateway the queue waits there, and the engine's own stays near zero.
+Rules of scaling (which triggers are on: vllm-model.enabledTriggers in _scaling.tpl).
 */}}
-{{- define "vllm-model.enabledTriggers" -}}
-{{- $triggers := .Values.autoscaling.triggers -}}
-{{- $demand := $triggers.demand.enabled -}}
-{{- if kindIs "invalid" $demand -}}{{- $demand = not (empty .Values.autoscaling.wake.gateway.service) -}}{{- end -}}
-{{- $waiting := $triggers.waitingRequests.enabled -}}
-{{- if kindIs "invalid" $waiting -}}{{- $waiting = not $demand -}}{{- end -}}
-{{- $on := list -}}
-{{- range $name := list "runningRequests" "requestsPerSecond" "timeToFirstToken" "kvCacheUsage" "tokensPerSecond" "gpuUtilization" -}}
-{{- if (get $triggers $name).enabled -}}{{- $on = append $on $name -}}{{- end -}}
-{{- end -}}
-{{- if $waiting -}}{{- $on = prepend $on "waitingRequests" -}}{{- end -}}
-{{- if $demand -}}{{- $on = prepend $on "demand" -}}{{- end -}}
-{{- if $triggers.cron -}}{{- $on = append $on "cron" -}}{{- end -}}
-{{- if $triggers.custom -}}{{- $on = append $on "custom" -}}{{- end -}}
-{{- toYaml $on -}}
-{{- end }}
 
 {{- define "vllm-model.problems.autoscaling" -}}
 {{- $found := list -}}
