@@ -1,0 +1,164 @@
+"""Turns a resolved source into plain draft-07 JSON: strict for the chart, overlay for editors and for ``models.*``.
+
+Both forms: objects are closed, defaults of values.yaml stand as ``default``, knobs may be null (Helm takes null as "no value":
+alone it drops the key before it validates, under ``models.x`` of the umbrella the null is seen).
+
+strict
+    What Helm validates the coalesced values with. Groups are required, so that ``monitoring: null``, which takes the whole group
+    away, is refused here and not by a template; what must be set stands behind ``if enabled``.
+overlay
+    The same tree for a file that says only some of it: no ``required`` but in list items, which are never merged; no if/then.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from scripts.schema import kubernetes
+from scripts.schema.sources import KUBERNETES_PREFIX, Schema
+
+DRAFT = "http://json-schema.org/draft-07/schema#"
+
+MISSING = object()
+"""No default: the key does not stand in values.yaml."""
+
+
+class Form(StrEnum):
+    """Which of the two schemas."""
+
+    STRICT = "strict"
+    OVERLAY = "overlay"
+
+
+def bundle(source: Schema, defaults: dict[str, Any], form: Form) -> Schema:
+    """One self-contained schema with the Kubernetes definitions that it uses.
+
+    Args:
+        source: a source with its references resolved (``sources.load``).
+        defaults: the chart's values.yaml.
+        form: strict or overlay.
+    """
+    tree, found = tree_and_definitions(source, defaults, form)
+    head: Schema = {"$schema": DRAFT, "title": source["title"]}
+    tree.pop("title", None)
+    return head | tree | {"definitions": found}
+
+
+def tree_and_definitions(source: Schema, defaults: dict[str, Any], form: Form) -> tuple[Schema, dict[str, Schema]]:
+    """The two parts of a bundle, for a schema that embeds another: the tree, and the definitions to put beside its own."""
+    tree = _object(source, defaults, form)
+    if form is Form.STRICT:
+        tree |= {key: source[key] for key in ("if", "then", "else") if key in source}
+    found = kubernetes.closure(set(kubernetes.references(tree)), kubernetes.committed())
+    if form is Form.STRICT:
+        found = {name: _without_descriptions(schema) for name, schema in found.items()}
+    return tree, found
+
+
+def is_group(schema: Schema) -> bool:
+    """Whether a property is a group of knobs and not a knob: an object of ours with keys of its own."""
+    ours = schema.get("type") == "object" and "properties" in schema and "x-kubernetes" not in schema
+    return ours and "x-free-map" not in schema
+
+
+def inline_kubernetes(schema: Schema) -> Schema:
+    """A property that is a Kubernetes object, with the first level of its definition written out.
+
+    So a description can stand beside it, and each of its fields, which values.yaml may set, can be taken back by null.
+    """
+    reference = schema.get("$ref", "")
+    if not reference.startswith(KUBERNETES_PREFIX):
+        return schema
+    target = kubernetes.committed()[reference.removeprefix("#/definitions/")]
+    siblings = {key: value for key, value in schema.items() if key != "$ref"}
+    return target | siblings | {"x-kubernetes": reference}
+
+
+def _object(schema: Schema, default: Any, form: Form) -> Schema:
+    """A group: its knobs and groups, closed."""
+    result = _keywords(schema, skip={"properties", "required", "if", "then", "else", "additionalProperties"})
+    optional = "x-optional" in schema
+    properties, required = {}, []
+    for name, raw in schema["properties"].items():
+        child = inline_kubernetes(raw)
+        child_default = default.get(name, MISSING) if isinstance(default, dict) else MISSING
+        if is_group(child) and not optional:
+            properties[name] = _object(child, child_default, form)
+            required.append(name)
+        else:
+            properties[name] = _knob(child, child_default, form)
+    result["properties"] = properties
+    if form is Form.STRICT and required:
+        result["required"] = required
+    result["additionalProperties"] = False
+    return result
+
+
+def _knob(schema: Schema, default: Any, form: Form) -> Schema:
+    """A knob: its value or null, and its default."""
+    result = nullable(_value(schema, form))
+    if default is not MISSING:
+        result["default"] = default
+    return result
+
+
+def nullable(schema: Schema) -> Schema:
+    """The schema that takes null besides."""
+    result = dict(schema)
+    if "type" in result:
+        kinds = result["type"] if isinstance(result["type"], list) else [result["type"]]
+        result["type"] = [*kinds, "null"]
+    if "enum" in result:
+        result["enum"] = [*result["enum"], None]
+    return result
+
+
+def _value(schema: Schema, form: Form, *, in_list: bool = False) -> Schema:
+    """A value that is no group: a scalar, a list, a map, or a Kubernetes object."""
+    result = _keywords(schema, skip={"properties", "required", "items", "additionalProperties"})
+    if "items" in schema:
+        result["items"] = _value(schema["items"], form, in_list=True)
+    if "properties" in schema:
+        result["properties"] = {
+            name: _field(child, schema, form, in_list=in_list) for name, child in schema["properties"].items()
+        }
+    if "required" in schema and (form is Form.STRICT or in_list):
+        result["required"] = schema["required"]
+    if "properties" in schema or "additionalProperties" in schema:
+        result["additionalProperties"] = _others(schema, form, in_list=in_list)
+    return result
+
+
+def _field(child: Schema, parent: Schema, form: Form, *, in_list: bool) -> Schema:
+    """A field of a value. The first level of a Kubernetes object may be null, as values.yaml may set it."""
+    if "x-kubernetes" in parent:
+        return nullable(_value(_without_description(inline_kubernetes(child), form), form, in_list=in_list))
+    return _value(child, form, in_list=in_list)
+
+
+def _others(schema: Schema, form: Form, *, in_list: bool) -> Any:
+    """What keys that are not listed may hold; a map's entry may be null, which takes an entry of a lower layer away."""
+    others = schema.get("additionalProperties", False)
+    return nullable(_value(others, form, in_list=in_list)) if isinstance(others, dict) else others
+
+
+def _keywords(schema: Schema, *, skip: set[str]) -> Schema:
+    """The keywords that stay as they are; our own (``x-``) are left out."""
+    return {key: value for key, value in schema.items() if key not in skip and not key.startswith("x-")}
+
+
+def _without_description(schema: Schema, form: Form) -> Schema:
+    """Descriptions of Kubernetes' fields are for editors: in the chart they would fill the release's Secret."""
+    return {key: value for key, value in schema.items() if key != "description" or form is Form.OVERLAY}
+
+
+def _without_descriptions(node: Any) -> Any:
+    """A definition of Kubernetes without prose. A property that is itself called ``description`` stays."""
+    if isinstance(node, list):
+        return [_without_descriptions(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: _without_descriptions(value)
+        for key, value in node.items()
+        if key != "description" or isinstance(value, dict)
+    }
