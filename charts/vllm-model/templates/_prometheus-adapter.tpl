@@ -11,7 +11,7 @@ vllm-model.adapterMetricNames: the metric of the custom metrics API for each tri
 waitingRequests: vllm_num_requests_waiting
 runningRequests: vllm_num_requests_running
 requestsPerSecond: vllm_requests_per_second
-timeToFirstToken: vllm_time_to_first_token_seconds_p{{ mulf 100 .Values.autoscaling.triggers.timeToFirstToken.quantile | round 1 | toString | replace "." "_" }}
+timeToFirstToken: vllm_time_to_first_token_seconds_p{{ round (mulf 100 .Values.autoscaling.triggers.timeToFirstToken.quantile) 1 | toString | replace "." "_" }}
 kvCacheUsage: vllm_kv_cache_usage_perc
 tokensPerSecond: vllm_generation_tokens_per_second
 gpuUtilization: dcgm_gpu_utilization
@@ -26,7 +26,7 @@ query without them would give every pod the same number.
 rules:
   custom:
     {{- range fromYamlArray (include "vllm-model.metricTriggers" .) }}
-    {{- include "vllm-model.adapterRule" (dict "root" $root "trigger" .name) | nindent 4 }}
+    {{- include "vllm-model.adapterRule" (dict "root" $root "trigger" .name) | trim | nindent 4 }}
     {{- end }}
 {{- end }}
 
