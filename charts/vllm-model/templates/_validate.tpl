@@ -105,7 +105,7 @@ disableAccessLogForEndpoints: 0.16.0
 {{- define "vllm-model.problems.weights" -}}
 {{- $found := list -}}
 {{- $weights := .Values.weights -}}
-{{- $required := dict "claim" (list "name" $weights.claim.name "llama-weights") "s3" (list "uri" $weights.s3.uri "s3://bucket/llama-3.1-8b") "gcs" (list "uri" $weights.gcs.uri "gs://bucket/llama-3.1-8b") "image" (list "reference" $weights.image.reference "registry.example.com/models/llama:3.1-8b") "hostPath" (list "path" $weights.hostPath.path "/models/llama-3.1-8b") -}}
+{{- $required := dict "claim" (list "name" $weights.claim.name "llama-weights") "s3" (list "uri" $weights.s3.uri "s3://bucket/llama-3.1-8b") "gcs" (list "uri" $weights.gcs.uri "gs://bucket/llama-3.1-8b") "image" (list "reference" $weights.image.reference "registry.example.com/models/llama:3.1-8b") "engineImage" (list "path" $weights.engineImage.path "/models/llama-3.1-8b") "hostPath" (list "path" $weights.hostPath.path "/models/llama-3.1-8b") -}}
 {{- with get $required $weights.source -}}
 {{- if not (index . 1) -}}
 {{- $found = append $found (include "vllm-model.problem" (list (printf "weights.%s.%s: weights.source is %s, and nothing says where they are." $weights.source (index . 0) $weights.source) (dict "weights" (dict $weights.source (dict (index . 0) (index . 2)))))) -}}

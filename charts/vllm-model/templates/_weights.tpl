@@ -41,6 +41,8 @@ vllm-model.modelReference: the first argument of the engine: an id, a path in th
 {{- else if has $weights.source (list "s3" "gcs") -}}
 {{- $bucket := fromYaml (include "vllm-model.bucket" .) -}}
 {{- if eq $bucket.mode "stream" -}}{{ $bucket.uri }}{{- else -}}{{ $weights.cache.mountPath }}/models/{{ $bucket.path }}{{- end -}}
+{{- else if eq $weights.source "engineImage" -}}
+{{ $weights.engineImage.path }}
 {{- else if eq $weights.source "hostPath" -}}
 /weights
 {{- else -}}
