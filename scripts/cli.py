@@ -14,6 +14,7 @@ from scripts.console import UserError
 
 GROUPS = {
     "schema": "Write and check the JSON schemas of the charts' values.",
+    "dashboards": "Write the charts' Grafana dashboards.",
     "render": "Render a chart with a values file and check what comes out.",
     "deps": "Fetch the dependencies of the umbrella chart.",
     "plan": "Size replicas, GPUs and cost for a load.",
