@@ -7,6 +7,7 @@ schema`` starts without the weight of the others, and a group that cannot be imp
 import importlib
 import importlib.util
 import sys
+from pathlib import Path
 
 import typer
 
@@ -32,7 +33,9 @@ def find_module(group: str) -> str | None:
         return None
     if spec.submodule_search_locations is None:  # a module, not a package
         return f"scripts.{group}"
-    return f"scripts.{group}.cli" if importlib.util.find_spec(f"scripts.{group}.cli") else None
+    # Looked for on disk: find_spec of a submodule would import the package.
+    locations = map(Path, spec.submodule_search_locations)
+    return f"scripts.{group}.cli" if any((location / "cli.py").is_file() for location in locations) else None
 
 
 def unloaded() -> typer.Typer:
