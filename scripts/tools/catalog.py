@@ -197,8 +197,85 @@ CLUSTER = [
         version_of="sigs.k8s.io/kwok",
         minutes=1.7,
     ),
+    Tool(
+        name="local-path-provisioner",
+        module="local-path-provisioner",
+        package="github.com/rancher/local-path-provisioner",
+        version_of="github.com/rancher/local-path-provisioner",
+        stamps={"main.VERSION": "{version}"},
+    ),
 ]
 
-GROUPS = {"charts": CHARTS, "cluster": CLUSTER}
+KEDA_STAMPS = {"github.com/kedacore/keda/v2/version.Version": "{version}"}
+
+# What scales, watches and rolls out in the tests of scaling. Each is the project's own program, unchanged.
+SCALING = [
+    Tool(
+        name="engine-double",
+        module="engine-double",
+        package="./cmd/engine-double",
+        version_of="github.com/prometheus/client_golang",
+        minutes=0.3,
+    ),
+    *(
+        Tool(
+            name=f"keda-{part}",
+            module="keda",
+            package=f"github.com/kedacore/keda/v2/cmd/{part}",
+            version_of="github.com/kedacore/keda/v2",
+            stamps=KEDA_STAMPS,
+            minutes=minutes,
+        )
+        for part, minutes in {"operator": 7, "adapter": 2, "webhooks": 1}.items()
+    ),
+    Tool(
+        name="prometheus",
+        module="prometheus",
+        package="github.com/prometheus/prometheus/cmd/prometheus",
+        version_of="github.com/prometheus/prometheus",
+        minutes=3,
+    ),
+    Tool(
+        name="prometheus-operator",
+        module="prometheus-operator",
+        package="github.com/prometheus-operator/prometheus-operator/cmd/operator",
+        version_of="github.com/prometheus-operator/prometheus-operator",
+        minutes=2,
+    ),
+    Tool(
+        name="prometheus-adapter",
+        module="prometheus-adapter",
+        package="sigs.k8s.io/prometheus-adapter/cmd/adapter",
+        version_of="sigs.k8s.io/prometheus-adapter",
+        minutes=2,
+    ),
+    Tool(
+        name="argo-rollouts",
+        module="argo-rollouts",
+        package="github.com/argoproj/argo-rollouts/cmd/rollouts-controller",
+        version_of="github.com/argoproj/argo-rollouts",
+        minutes=4,
+    ),
+    Tool(name="lws", module="lws", package="sigs.k8s.io/lws/cmd", version_of="sigs.k8s.io/lws", minutes=2),
+]
+
+GITOPS = [
+    Tool(
+        name="argocd",
+        module="argocd",
+        package="./cmd/argocd",
+        version_of="github.com/argoproj/argo-cd/v3",
+        stamps={"github.com/argoproj/argo-cd/v3/common.version": "{version}"},
+        links=(
+            "argocd-application-controller",
+            "argocd-applicationset-controller",
+            "argocd-git-ask-pass",
+            "argocd-repo-server",
+        ),
+        minutes=8,
+    ),
+]
+
+GROUPS = {"charts": CHARTS, "cluster": CLUSTER, "scaling": SCALING, "gitops": GITOPS}
 TOOLS = {tool.name: tool for tools in GROUPS.values() for tool in tools}
 ALIASES = {link: tool.name for tool in TOOLS.values() for link in tool.links}
