@@ -77,11 +77,33 @@ MODULES = {
         "h1:7H+ijrUImnW2ubcTakNgV723xDIdQx1Umv4vDVB+tTk=",
         "config/crd/bases/*.yaml",
     ),
+    "traefik": Module(
+        "github.com/traefik/traefik/v3",
+        "v3.5.3",
+        "h1:LxzoigGBOEx11CRDFYDFj/GfmnJsnxAl8bDkjqmsS2o=",
+        "docs/content/reference/dynamic-configuration/traefik.io_*.yaml",
+    ),
     "kserve": Module(
         "github.com/kserve/kserve",
         "v0.17.0",
         "h1:IaynaBFzVQz1Xyrw5n3ncqzd5Y7L1RkO+YWvVwwtMQE=",
         "config/crd/full/serving.kserve.io_*.yaml",
+    ),
+    "argo-cd": Module(
+        "github.com/argoproj/argo-cd/v3",
+        "v3.2.11",
+        "h1:3hkR11XCp/nlyM2cWr3qeUSGuZgi3JkFdMpzgL5qOR8=",
+        "manifests/crds/*-crd.yaml",
+    ),
+    "karpenter-aws": Module(
+        "github.com/aws/karpenter-provider-aws",
+        "v1.13.0",
+        "h1:NkFC6jM0JjnHMrIVCpmX0j5Gl2kGv9CV96oqvkExV4k=",
+        "pkg/apis/crds/*.yaml",
+    ),
+    # Its schema of a ClusterConfig is a file of its own, not a CRD.
+    "eksctl": Module(
+        "github.com/weaveworks/eksctl", "v0.215.0", "h1:oCPoubT3UsW4Y2J43Y4dNRvXHEIsgg03Y3e6wv6bKG4="
     ),
 }
 
