@@ -15,11 +15,16 @@ The kubelet's probes come from the node and pass; so does `kubectl port-forward`
 {{- $roles := list (dict "key" "vllm-model/role" "operator" "In" "values" (list "server" "worker")) -}}
 {{- $pods := dict "matchLabels" (fromYaml (include "vllm-model.selectorLabels" .)) "matchExpressions" $roles -}}
 {{- $peers := list (dict "podSelector" $pods) -}}
+{{- $ingress := list -}}
+{{- with concat (fromYamlArray (include "vllm-model.callers" .)) $rules.ingress.from -}}
+{{- $ingress = append $ingress (dict "from" . "ports" (list (dict "port" (int $.Values.engine.port) "protocol" "TCP"))) -}}
+{{- end -}}
 {{- $egress := concat (fromYamlArray (include "vllm-model.egressDns" .)) (fromYamlArray (include "vllm-model.egressTraces" .)) $rules.egress.rules -}}
 {{- if include "vllm-model.engineFetches" . -}}
 {{- $egress = concat $egress (fromYamlArray (include "vllm-model.egressWeights" .)) -}}
 {{- end -}}
 {{- if $group -}}
+{{- $ingress = append $ingress (dict "from" $peers) -}}
 {{- $egress = append $egress (dict "to" $peers) -}}
 {{- end -}}
 apiVersion: networking.k8s.io/v1
@@ -28,15 +33,7 @@ metadata: {{- include "vllm-model.metadata" (dict "root" .) | nindent 2 }}
 spec:
   podSelector: {{- toYaml $pods | nindent 4 }}
   policyTypes: [Ingress, Egress]
-  ingress:
-    {{- with concat (fromYamlArray (include "vllm-model.callers" .)) $rules.ingress.from }}
-    - from: {{- toYaml . | nindent 8 }}
-      ports:
-        - {port: {{ int $.Values.engine.port }}, protocol: TCP}
-    {{- end }}
-    {{- if $group }}
-    - from: {{- toYaml $peers | nindent 8 }}
-    {{- end }}
+  ingress: {{- toYaml $ingress | nindent 4 }}
   egress: {{- toYaml $egress | nindent 4 }}
 {{- end -}}
 {{- end }}
