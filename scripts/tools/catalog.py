@@ -261,6 +261,14 @@ SCALING = [
 
 GITOPS = [
     Tool(
+        name="kustomize",
+        module="kustomize",
+        package="sigs.k8s.io/kustomize/kustomize/v5",
+        version_of="sigs.k8s.io/kustomize/kustomize/v5",
+        stamps={"sigs.k8s.io/kustomize/api/provenance.version": "{version}"},
+        minutes=0.5,
+    ),
+    Tool(
         name="argocd",
         module="argocd",
         package="./cmd/argocd",
