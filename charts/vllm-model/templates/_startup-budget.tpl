@@ -6,15 +6,15 @@ Image pull, node provisioning and init containers come before the container star
 */}}
 {{- define "vllm-model.startup.constants" -}}
 importsSeconds: 60          # Python, CUDA context, configuration, tokenizer
-multiGpuSeconds: 90         # more than one GPU: process start, NCCL, peer-to-peer check
+multiGpuSeconds: 60         # more than one GPU: process start, NCCL, peer-to-peer check
 extraNodeSeconds: 60        # for each node after the first: rendezvous
-loadFixedSeconds: 10        # build the empty model, whatever its size
-compileSeconds: 150         # torch.compile with a cold cache
-graphsSeconds: 90           # memory profiling, CUDA graph capture, kernel warm-up
+loadFixedSeconds: 4         # build the empty model, whatever its size
+compileSeconds: 170         # torch.compile with a cold cache
+graphsSeconds: 60           # memory profiling, CUDA graph capture, kernel warm-up
 eagerSeconds: 45            # instead of the two lines above with enforceEager
 kernelSecondsPerGiB: 3      # kernels built or tuned for the model, grows with it ...
-kernelSecondsMax: 360       # ... up to here
-slackSeconds: 60
+kernelSecondsMax: 300       # ... up to here
+slackSeconds: 45
 floorSeconds: 360
 readRateMiBps: 200          # slowest of disk and loader where nothing is known of either
 downloadRateMiBps: 100      # from a hub, where the engine downloads by itself
