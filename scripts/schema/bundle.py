@@ -1,13 +1,14 @@
 """Turns a resolved source into plain draft-07 JSON: strict for the chart, overlay for editors and for ``models.*``.
 
-Both forms: objects are closed, defaults of values.yaml stand as ``default``, knobs may be null (Helm takes null as "no value":
-alone it drops the key before it validates, under ``models.x`` of the umbrella the null is seen).
+Both forms: objects are closed, defaults of values.yaml stand as ``default``, knobs may be null (Helm takes null as "no
+value": alone it drops the key before it validates, under ``models.x`` of the umbrella the null is seen).
 
 strict
-    What Helm validates the coalesced values with. Groups are required, so that ``monitoring: null``, which takes the whole group
-    away, is refused here and not by a template; what must be set stands behind ``if enabled``.
+    What Helm validates the coalesced values with. Groups are required, so that ``monitoring: null``, which takes the
+    whole group away, is refused here and not by a template; what must be set stands behind ``if enabled``.
 overlay
-    The same tree for a file that says only some of it: no ``required`` but in list items, which are never merged; no if/then.
+    The same tree for a file that says only some of it: no ``required`` but in list items, which are never merged; no
+    if/then.
 """
 
 from enum import StrEnum
@@ -44,7 +45,7 @@ def bundle(source: Schema, defaults: dict[str, Any], form: Form) -> Schema:
 
 
 def tree_and_definitions(source: Schema, defaults: dict[str, Any], form: Form) -> tuple[Schema, dict[str, Schema]]:
-    """The two parts of a bundle, for a schema that embeds another: the tree, and the definitions to put beside its own."""
+    """The two parts of a bundle, for a schema that embeds another: the tree, and the definitions to put beside it."""
     tree = _object(source, defaults, form)
     if form is Form.STRICT:
         tree |= {key: source[key] for key in ("if", "then", "else") if key in source}

@@ -59,7 +59,7 @@ class ChartSchema:
 
 
 def to_json(schema: Schema) -> str:
-    """JSON with a line for each key, so that a change is a readable diff. Indented by one: the chart's lies in every release."""
+    """JSON with a line a key, so that a change is a readable diff; indented by one, as it lies in every release."""
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 

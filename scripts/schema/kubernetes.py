@@ -1,7 +1,7 @@
 """Kubernetes' own definitions, strict: what pass-through values (tolerations, volumes, affinity ...) are held to.
 
-``schemas/kubernetes.definitions.json`` is made from the API description of the pinned ``k8s.io/kubernetes`` module: only
-the definitions that the sources refer to, each object closed, and the first sentence of each description, for editors.
+``schemas/kubernetes.definitions.json`` is made from the API description of the pinned ``k8s.io/kubernetes`` module:
+only the definitions that the sources refer to, each object closed, and the first sentence of each description.
 It is committed so that generating and validating need no Go; ``vllm-charts schema kubernetes`` makes it anew.
 """
 
@@ -21,8 +21,9 @@ MODULE = "kubernetes"
 
 INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
-MANAGED_BY_SERVER = {"managedFields", "creationTimestamp", "deletionTimestamp", "uid", "resourceVersion", "selfLink"}
-"""Fields of an object's metadata that only the API server writes."""
+OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+WRITTEN_BY_USERS = {"name", "generateName", "namespace", "labels", "annotations", "finalizers"}
+"""Fields of an object's metadata that a user writes; the rest is the API server's."""
 
 DESCRIPTION_LIMIT = 160
 """Characters kept of a description."""
@@ -60,7 +61,9 @@ def closure(roots: set[str], available: dict[str, Schema]) -> dict[str, Schema]:
 def first_sentence(text: str) -> str:
     """The first sentence of a description, shortened where it runs on."""
     sentence = re.split(r"(?<=[.:])\s", text.strip(), maxsplit=1)[0].split("\n")[0].rstrip(":")
-    return sentence if len(sentence) <= DESCRIPTION_LIMIT else sentence[: DESCRIPTION_LIMIT - 3].rsplit(" ", 1)[0] + "..."
+    if len(sentence) <= DESCRIPTION_LIMIT:
+        return sentence
+    return sentence[: DESCRIPTION_LIMIT - 3].rsplit(" ", 1)[0] + "..."
 
 
 def strict(name: str, node: Schema) -> Schema:
@@ -69,6 +72,8 @@ def strict(name: str, node: Schema) -> Schema:
         return {"type": ["integer", "string"]}
     if name == QUANTITY:
         return definitions()["quantity"]
+    if name == OBJECT_META:
+        node = node | {"properties": {key: node["properties"][key] for key in sorted(WRITTEN_BY_USERS)}}
     schema = _strict_node(node)
     if "properties" not in schema and schema.get("type") == "object":
         schema.setdefault("additionalProperties", True)
@@ -88,8 +93,7 @@ def _strict_node(node: Schema) -> Schema:
     if "items" in node:
         result["items"] = _strict_node(node["items"])
     if "properties" in node:
-        kept = {key: value for key, value in node["properties"].items() if key not in MANAGED_BY_SERVER}
-        result["properties"] = {key: _strict_node(value) for key, value in kept.items()}
+        result["properties"] = {key: _strict_node(value) for key, value in node["properties"].items()}
         result["additionalProperties"] = False
     if isinstance(node.get("additionalProperties"), dict):
         result["additionalProperties"] = _strict_node(node["additionalProperties"])
@@ -113,11 +117,8 @@ def from_module() -> dict[str, Schema]:
 def render(found: dict[str, Schema]) -> str:
     """The text of the definitions file."""
     module = MODULES[MODULE]
-    head = {
-        "$comment": f"Made by 'vllm-charts schema kubernetes' from {module.path} {module.version} (Apache-2.0). Do not edit.",
-        "definitions": found,
-    }
-    return json.dumps(head, indent=1) + "\n"
+    origin = f"Made by 'vllm-charts schema kubernetes' from {module.path} {module.version} (Apache-2.0). Do not edit."
+    return json.dumps({"$comment": origin, "definitions": found}, indent=1) + "\n"
 
 
 @functools.cache

@@ -47,7 +47,7 @@ def knobs(source: Schema, defaults: Any, path: tuple[str, ...] = (), *, optional
     for name, raw in source["properties"].items():
         child = inline_kubernetes(raw)
         default = defaults.get(name, MISSING) if isinstance(defaults, dict) else MISSING
-        if is_group(child) and not ("x-optional" in source):
+        if is_group(child) and "x-optional" not in source:
             yield from knobs(child, default, (*path, name), optional=optional)
         else:
             yield Knob((*path, name), child, default, optional)
@@ -117,10 +117,10 @@ def template_texts(chart: Path) -> str:
 class Reads:
     """Which keys the templates read, found without running them.
 
-    A knob counts as read if its whole path stands in a template (``.Values.probes.startup.periodSeconds``), or if a group above
-    it is taken as a whole (``$probes := .Values.probes``) and the rest of the path, or its last key, is read as a field
-    (``$probes.startup.periodSeconds``, ``get $startup "periodSeconds"``). A map or list is read with its group where that is passed
-    through ``toYaml`` or ``range``. This errs on the side of "read"; ``tests/schema/test_knobs_change_the_render.py`` renders.
+    A knob counts as read if its whole path stands in a template (``.Values.probes.startup.periodSeconds``), or if a
+    group above it is taken as a whole (``$probes := .Values.probes``) and the rest of the path, or each of its keys, is
+    read as a field (``$probes.startup.periodSeconds``, ``get $startup "periodSeconds"``). This errs on the side of
+    "read"; a render with and without each knob finds the rest (``tests/schema/test_knobs_are_read.py``).
     """
 
     def __init__(self, text: str) -> None:

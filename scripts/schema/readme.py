@@ -40,8 +40,8 @@ def _kind(schema: Schema) -> str:
     """The type of a knob in words; the values of an enum where there are few."""
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"] if value != "")
-    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    names = {"object": "map", "array": "list", "boolean": "true, false"}
+    kinds: list[str] = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    names: dict[str, str] = {"object": "map", "array": "list", "boolean": "true, false"}
     return " or ".join(names.get(kind, kind) for kind in kinds)
 
 

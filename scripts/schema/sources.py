@@ -2,8 +2,8 @@
 
 A source is JSON Schema draft-07 in YAML with four conveniences, which ``bundle`` turns into plain draft-07:
 
-* ``$ref: file.yaml`` or ``file.yaml#/name`` takes in another file, ``#/definitions/name`` a shape of ``definitions/*.yaml``. Keys
-  beside ``$ref`` win over those of the target (draft-07 itself ignores them).
+* ``$ref: file.yaml`` or ``file.yaml#/name`` takes in another file, ``#/definitions/name`` a shape of
+  ``definitions/*.yaml``. Keys beside ``$ref`` win over those of the target (draft-07 itself ignores them).
 * ``#/definitions/io.k8s...`` is Kubernetes' own definition (see ``kubernetes``).
 * An object is closed unless ``x-free-map: reason`` stands beside its ``additionalProperties``.
 * ``x-optional: reason`` marks an object whose keys need no default in values.yaml.
@@ -22,6 +22,8 @@ Schema: TypeAlias = dict[str, Any]
 
 KUBERNETES_PREFIX = "#/definitions/io.k8s."
 LOCAL_PREFIX = "#/definitions/"
+DATA = {"default", "examples", "enum", "const"}
+"""Keywords that hold values and not schemas."""
 
 
 @functools.cache
@@ -77,7 +79,7 @@ def _resolve(node: Any, path: Path) -> Any:
         return node
     reference = node.get("$ref")
     if reference is None or reference.startswith(KUBERNETES_PREFIX):
-        return {key: value if key in ("default", "examples", "enum") else _resolve(value, path) for key, value in node.items()}
+        return {key: value if key in DATA else _resolve(value, path) for key, value in node.items()}
     target, target_path = _target(reference, path)
     siblings = {key: value for key, value in node.items() if key != "$ref"}
     return _resolve(target, target_path) | _resolve(siblings, path)
