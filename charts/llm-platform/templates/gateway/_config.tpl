@@ -1,0 +1,58 @@
+{{/*
+The configuration of HAProxy. It runs on 2.8 and on every 3.x; what only a newer one knows stands in `.if` blocks.
+One concern a file: this one puts them together.
+*/}}
+
+{{/*
+llm-platform.gateway.facts: everything that the configuration is made from, computed once, as a dict in `into`.
+Inputs: dict "root" the umbrella's root, "into" an empty dict.
+*/}}
+{{- define "llm-platform.gateway.facts" -}}
+{{- $roots := dict -}}
+{{- include "llm-platform.roots" (dict "root" .root "into" $roots) -}}
+{{- $backends := fromYamlArray (include "llm-platform.gateway.backends" (dict "root" .root "roots" $roots)) -}}
+{{- $routes := fromYaml (include "llm-platform.gateway.routes" $backends) -}}
+{{- $tenants := fromYaml (include "llm-platform.tenants" .root) -}}
+{{- $grants := fromYaml (include "llm-platform.grants" (dict "tenants" $tenants "backends" $backends "routes" $routes)) -}}
+{{- $limits := dict -}}
+{{- range $tenant := $tenants -}}
+{{- range $limit, $value := $tenant.limits -}}{{- if $value -}}{{- $_ := set $limits $limit true -}}{{- end -}}{{- end -}}
+{{- end -}}
+{{- range $key, $value := dict
+  "root" .root "gateway" .root.Values.gateway "backends" $backends "routes" $routes
+  "tenants" $tenants "grants" $grants "limits" $limits -}}
+{{- $_ := set $.into $key $value -}}
+{{- end -}}
+{{- end }}
+
+{{- define "llm-platform.gateway.config" -}}
+{{ include "llm-platform.gateway.config.global" . }}
+
+{{ include "llm-platform.gateway.config.defaults" . }}
+
+frontend api
+{{ include "llm-platform.gateway.config.bind" . | indent 4 }}
+{{ include "llm-platform.gateway.config.request" . | indent 4 }}
+{{ include "llm-platform.gateway.config.auth" . | indent 4 }}
+{{ include "llm-platform.gateway.config.model" . | indent 4 }}
+{{ include "llm-platform.gateway.config.limits" . | indent 4 }}
+{{ include "llm-platform.gateway.config.choice" . | indent 4 }}
+
+{{ include "llm-platform.gateway.config.catalog" . }}
+
+{{ include "llm-platform.gateway.config.internal" . }}
+
+{{ include "llm-platform.gateway.config.counters" . }}
+{{- range $backend := .backends }}
+
+{{ include "llm-platform.gateway.config.backend" (dict "facts" $ "backend" $backend) }}
+{{- end }}
+{{ end }}
+
+{{/*
+llm-platform.gateway.bufferBytes: the buffer that a readable body fits into with its headers (32 KiB at most) and what
+the gateway adds to them.
+*/}}
+{{- define "llm-platform.gateway.bufferBytes" -}}
+{{ mul 1024 (add 64 (int .limits.readableBodyKiB)) }}
+{{- end }}

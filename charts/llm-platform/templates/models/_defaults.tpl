@@ -1,0 +1,71 @@
+{{/*
+What the platform knows and a model would have to be told otherwise. These are defaults: they fill what is empty after
+`vllm-model`, and what an entry says wins over them.
+*/}}
+
+{{/*
+llm-platform.fillDefaults: the addresses of the platform's own parts, and monitoring where its stack is on.
+Inputs: dict "root" the umbrella's root, "values" the model's values (changed in place), "namespace" of the model.
+*/}}
+{{- define "llm-platform.fillDefaults" -}}
+{{- $autoscaling := .values.autoscaling -}}
+{{- if and (eq (include "llm-platform.gateway.isHaproxy" .root) "true") (not $autoscaling.wake.gateway.service) -}}
+{{- $_ := set $autoscaling.wake "gateway" (dict
+  "service" (include "llm-platform.gateway.internalName" .root)
+  "namespace" .root.Release.Namespace
+  "port" (int .root.Values.gateway.ports.demand)) -}}
+{{- end -}}
+{{- $stack := index .root.Values "kube-prometheus-stack" -}}
+{{- if $stack.enabled -}}
+{{- if not $autoscaling.prometheus.serverAddress -}}
+{{- $_ := set $autoscaling.prometheus "serverAddress" (include "llm-platform.prometheusAddress" .root) -}}
+{{- end -}}
+{{- range $part := list "podMonitor" "rules" "dashboard" -}}
+{{- $knobs := get $.values.monitoring $part -}}
+{{- if kindIs "invalid" $knobs.enabled -}}{{- $_ := set $knobs "enabled" true -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- include "llm-platform.fillNetworkPolicy" . -}}
+{{- end }}
+
+{{/*
+llm-platform.fillNetworkPolicy: lets the platform's namespace reach a model that lives in another one, and its
+Prometheus scrape every model.
+*/}}
+{{- define "llm-platform.fillNetworkPolicy" -}}
+{{- $ingress := .values.networkPolicy.ingress -}}
+{{- $platform := .root.Release.Namespace -}}
+{{- if and (ne .namespace $platform) (not (has $platform $ingress.namespaces)) -}}
+{{- $_ := set $ingress "namespaces" (append ($ingress.namespaces | default list) $platform) -}}
+{{- end -}}
+{{- if and (index .root.Values "kube-prometheus-stack").enabled (not (has $platform $ingress.monitoringNamespaces)) -}}
+{{- $_ := set $ingress "monitoringNamespaces" (append ($ingress.monitoringNamespaces | default list) $platform) -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+llm-platform.fillShutdown: behind a gateway that resolves names, a pod is forgotten when the DNS record has aged: TTL 30 + 5.
+Not on nodes whose notice is too short for it; there the model's own default holds, and docs/gateway.md says what is lost.
+*/}}
+{{- define "llm-platform.fillShutdown" -}}
+{{- $shutdown := .values.shutdown -}}
+{{- $short := and .values.spot.enabled (lt (int .values.spot.noticeSeconds) 90) -}}
+{{- if and (eq (include "llm-platform.gateway.isHaproxy" .root) "true") (kindIs "invalid" $shutdown.endpointSeconds) (not $short) -}}
+{{- $_ := set $shutdown "endpointSeconds" (add (int .root.Values.gateway.dns.ttlSeconds) 5) -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+llm-platform.gateway.isHaproxy: the engine that holds requests, counts demand and resolves names itself.
+*/}}
+{{- define "llm-platform.gateway.isHaproxy" -}}
+{{- and .Values.gateway.enabled (eq .Values.gateway.type "haproxy") -}}
+{{- end }}
+
+{{/*
+llm-platform.prometheusAddress: the Prometheus of this release's stack. The operator keeps a Service of this fixed name in
+the namespace of every Prometheus, whatever the stack's own names are.
+*/}}
+{{- define "llm-platform.prometheusAddress" -}}
+http://prometheus-operated.{{ index .Values "kube-prometheus-stack" "namespaceOverride" | default .Release.Namespace }}.svc:9090
+{{- end }}

@@ -1,0 +1,68 @@
+{{/*
+The models of the umbrella. Each entry of `models` becomes a root of its own, as if it were a release of vllm-model with
+the entry's name, and goes through the templates of that chart. So objects and selectors are those of the single
+release, and a model can move out of the umbrella without touching an immutable selector.
+*/}}
+
+{{/*
+llm-platform.roots: the roots of all models that are on.
+A root holds what YAML cannot carry (Capabilities, Files), so it is handed out in a dict instead of as text.
+Inputs: dict "root" the umbrella's root, "into" an empty dict that receives name -> root.
+*/}}
+{{- define "llm-platform.roots" -}}
+{{- $platform := .root -}}
+{{- $into := .into -}}
+{{- range $name, $entry := $platform.Values.models -}}
+{{- $entry = $entry | default dict -}}
+{{- if or (not (hasKey $entry "enabled")) $entry.enabled -}}
+{{- include "llm-platform.root" (dict "root" $platform "name" $name "entry" $entry "into" $into) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+llm-platform.root: the root of one model: the defaults of vllm-model, `vllm-model` of the umbrella (Helm has laid it
+over them already), what the platform knows, and the entry on top.
+Inputs: dict "root", "name", "entry", "into" as above.
+*/}}
+{{- define "llm-platform.root" -}}
+{{- $subchart := index .root.Subcharts "vllm-model" -}}
+{{- $values := deepCopy $subchart.Values -}}
+{{- $_ := set $values "enabled" true -}}
+{{- $_ := set $values "global" (deepCopy (.root.Values.global | default dict)) -}}
+{{- $namespace := .entry.namespace | default .root.Release.Namespace -}}
+{{- include "llm-platform.fillDefaults" (dict "root" .root "values" $values "namespace" $namespace) -}}
+{{- include "llm-platform.overlay" (dict "base" $values "over" (omit .entry "namespace" "gateway" "enabled")) -}}
+{{- include "llm-platform.fillShutdown" (dict "root" .root "values" $values) -}}
+{{- $_ := set $values "commonLabels" (merge (dict "app.kubernetes.io/part-of" .root.Release.Name) ($values.commonLabels | default dict)) -}}
+{{- $release := merge (dict "Name" .name "Namespace" $namespace) .root.Release -}}
+{{- $_ := set .into .name (dict
+  "Values" $values
+  "Release" $release
+  "Chart" $subchart.Chart
+  "Files" $subchart.Files
+  "Capabilities" .root.Capabilities
+  "Template" .root.Template) -}}
+{{- end }}
+
+{{/*
+llm-platform.overlay: lays one tree over another, in place. Sprig's merge functions take false, 0 and "" for "not said"
+in one or the other version; here every value that is said wins, and null takes a key away, as in a values file.
+Inputs: dict "base" the tree to change, "over" the tree on top.
+*/}}
+{{- define "llm-platform.overlay" -}}
+{{- $base := .base -}}
+{{- range $key, $value := .over -}}
+{{- if kindIs "invalid" $value -}}
+{{- $_ := unset $base $key -}}
+{{- else if and (kindIs "map" $value) (kindIs "map" (get $base $key)) -}}
+{{- include "llm-platform.overlay" (dict "base" (get $base $key) "over" $value) -}}
+{{- else if kindIs "map" $value -}}
+{{- $fresh := dict -}}
+{{- include "llm-platform.overlay" (dict "base" $fresh "over" $value) -}}
+{{- $_ := set $base $key $fresh -}}
+{{- else -}}
+{{- $_ := set $base $key $value -}}
+{{- end -}}
+{{- end -}}
+{{- end }}

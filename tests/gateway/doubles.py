@@ -1,0 +1,164 @@
+"""What stands in for the cluster around the gateway: a name server and engines, on the loopback interface.
+
+Every pod is an address of its own (127.x.y.z) with the port that the chart names: the configuration is used unchanged.
+The engines answer what the gateway must cope with: slow answers, streams, errors, connections that end.
+"""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class NameServer:
+    """Answers A questions from a table that tests change while it runs. Names without addresses are NXDOMAIN."""
+
+    def __init__(self) -> None:
+        self.addresses: dict[str, list[str]] = {}
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = int(self.socket.getsockname()[1])
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                question, client = self.socket.recvfrom(4096)
+            except OSError:
+                return
+            self.socket.sendto(self._answer(question), client)
+
+    def _answer(self, packet: bytes) -> bytes:
+        labels, at = [], 12
+        while packet[at]:
+            labels.append(packet[at + 1 : at + 1 + packet[at]].decode())
+            at += 1 + packet[at]
+        (kind,) = struct.unpack("!H", packet[at + 1 : at + 3])
+        question = packet[12 : at + 5]
+        known = self.addresses.get(".".join(labels).lower(), [])
+        answers = known if kind == 1 else []
+        flags = 0x8580 if known else 0x8583
+        header = packet[:2] + struct.pack("!HHHHH", flags, 1, len(answers), 0, 0)
+        records = b"".join(
+            b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 1, 4) + socket.inet_aton(address) for address in answers
+        )
+        return header + question + records
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 256
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Health checks and clients that give up close connections; that is no failure of a test."""
+
+
+class Engine:
+    """One pod of a model.
+
+    Attributes:
+        address: of the pod.
+        delay: seconds before it answers.
+        status: what it answers; 0 closes the connection without a byte.
+        draining: answers 500 to requests and 200 to /health, as vLLM does.
+        seen: each request: method, path, headers, body.
+        running: requests it works on now; most: the most there ever were at once.
+    """
+
+    def __init__(self, address: str, port: int) -> None:
+        self.address, self.port = address, port
+        self.delay, self.status, self.draining, self.event_gap, self.events = 0.0, 200, False, 0.1, 5
+        self.seen: list[dict[str, Any]] = []
+        self.running = self.most = 0
+        self.lock = threading.Lock()
+        engine = self
+
+        class Handler(_Handler):
+            pod = engine
+
+        self.server = _Server((address, port), Handler)
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def close(self) -> None:
+        """Stops listening, as a pod that is gone: connections are refused."""
+        self.server.shutdown()
+        self.server.server_close()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        with self.lock:
+            self.running += 1
+            self.most = max(self.most, self.running)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.running -= 1
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    pod: Engine
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+        pass
+
+    def do_GET(self) -> None:
+        self._send(200 if self.path == "/health" else 404, {"path": self.path})
+
+    def do_POST(self) -> None:
+        body = self._body()
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.pod.seen.append({"path": self.path, "headers": headers, "body": body})
+        with self.pod.working():
+            time.sleep(self.pod.delay)
+            if self.pod.status == 0:
+                self.close_connection = True
+                return
+            if self.pod.draining or self.pod.status != 200:
+                self._send(500 if self.pod.draining else self.pod.status, {"error": "engine"})
+            elif b'"stream": true' in body or b'"stream":true' in body:
+                self._stream()
+            else:
+                self._send(200, {"served_by": self.pod.address, "path": self.path, "size": len(body)})
+
+    def _body(self) -> bytes:
+        if "content-length" in self.headers:
+            return self.rfile.read(int(self.headers["content-length"]))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+    def _send(self, status: int, answer: dict[str, Any]) -> None:
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _stream(self) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for number in [*range(self.pod.events), "[DONE]"]:
+            event = f"data: {number}\n\n".encode()
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+            self.wfile.flush()
+            if number != "[DONE]":
+                time.sleep(self.pod.event_gap)
+        self.wfile.write(b"0\r\n\r\n")
