@@ -1,0 +1,1 @@
+"""What the charts render, object by object. No cluster, no network."""
