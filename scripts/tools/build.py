@@ -14,6 +14,10 @@ from scripts.tools.catalog import ALIASES, TOOLS, Tool
 from scripts.tools.go import environment, find_go
 
 
+SMALL_MINUTES = 0.5
+"""A build below this does not wait for a large one."""
+
+
 def ensure(name: str) -> Path:
     """The path of a tool, built first if its version and recipe have not been built yet.
 
@@ -27,8 +31,8 @@ def ensure(name: str) -> Path:
     if tool is None:
         raise UserError(f"there is no tool named {name}", fix=f"one of: {', '.join([*TOOLS, *ALIASES])}")
     if not is_built(tool):
-        # One lock for all tools: two large builds at once would need more memory and take no less time.
-        with locked("go-build"):
+        # One lock for all large builds: two at once would need more memory and take no less time.
+        with locked("go-build" if tool.minutes >= SMALL_MINUTES else f"go-build-{tool.name}"):
             if not is_built(tool):
                 build(tool)
     publish(tool)

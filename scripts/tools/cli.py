@@ -16,7 +16,9 @@ app = typer.Typer()
 
 @app.command()
 def build(
-    names: Annotated[list[str] | None, typer.Argument(help="Tools or groups (charts, cluster, scaling). Default: all.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Tools or groups (charts, cluster, scaling). Default: all.")
+    ] = None,
 ) -> None:
     """Build tools that are not in the cache yet."""
     wanted: list[str] = []

@@ -1,0 +1,48 @@
+"""The control group that holds all pods of a cluster: the one thing of it that the kernel does not take away.
+
+Version 1 has one tree for each controller, version 2 a single tree; a machine may have both.
+"""
+
+from pathlib import Path
+
+from scripts.cluster.settings import Settings
+
+ROOT = Path("/sys/fs/cgroup")
+
+
+def hierarchies() -> list[Path]:
+    """The mounted trees: one for version 2, one a controller for version 1."""
+    if (ROOT / "cgroup.controllers").exists():
+        return [ROOT]
+    return sorted(path for path in ROOT.iterdir() if path.is_dir() and not path.is_symlink())
+
+
+def make(settings: Settings) -> None:
+    """Makes the group in every tree: the kubelet wants its root to exist."""
+    for tree in hierarchies():
+        (tree / settings.cgroup).mkdir(exist_ok=True)
+        control = tree / "cgroup.subtree_control"
+        if (tree / "cgroup.controllers").exists() and tree == ROOT:  # version 2: hand the controllers down
+            wanted = " ".join(f"+{name}" for name in (tree / "cgroup.controllers").read_text().split())
+            for file in (control, tree / settings.cgroup / "cgroup.subtree_control"):
+                file.write_text(wanted)
+
+
+def remains(settings: Settings) -> list[Path]:
+    """Groups of the cluster that still exist, the innermost first."""
+    found = []
+    for tree in hierarchies():
+        top = tree / settings.cgroup
+        if top.exists():
+            inner = sorted((path for path in top.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
+            found += [*inner, top]
+    return found
+
+
+def remove(settings: Settings) -> None:
+    """Removes the groups of a cluster that has ended. One that the kernel still holds is left for the next try."""
+    for group in remains(settings):
+        try:
+            group.rmdir()
+        except OSError:
+            continue

@@ -1,0 +1,132 @@
+"""What the local cluster needs of the machine it runs on: checked first, installed where that is possible."""
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scripts.console import UserError, step
+from scripts.locks import locked
+
+PACKAGES = {
+    "containerd": "containerd",
+    "ctr": "containerd",
+    "runc": "runc",
+    "nft": "nftables",
+    "conntrack": "conntrack",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "lscpu": "util-linux",
+    "mount": "mount",
+}
+"""Programs of the node and the Debian packages that carry them."""
+
+CNI_PACKAGE = "containernetworking-plugins"
+WAY_ROUND = "use any other cluster (kind, minikube, EKS ...): VLLM_CHARTS_KUBECONFIG=/path/to/kubeconfig make ..."
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs of the node are looked for, whatever the user's own PATH says."""
+
+
+def require_host() -> None:
+    """Makes sure that the local cluster can run here; installs missing Debian packages.
+
+    Raises:
+        UserError: not Linux, not root, or something missing that cannot be installed from here.
+    """
+    if platform.system() != "Linux":
+        raise UserError(f"the local cluster runs on Linux, and this is {platform.system()}", fix=WAY_ROUND)
+    if os.geteuid() != 0:
+        raise UserError(
+            "the local cluster needs root",
+            why="it makes namespaces, mounts and a network of its own, as a container runtime does",
+            fix=f"run it as root; or {WAY_ROUND}",
+        )
+    if missing := missing_packages():
+        install(missing)
+    require_kernel()
+
+
+def missing_packages() -> list[str]:
+    """Debian packages whose programs are not on this machine."""
+    missing = {package for program, package in PACKAGES.items() if not shutil.which(program, path=PATH)}
+    if not any((Path(folder) / "ptp").exists() for folder in ("/usr/lib/cni", "/opt/cni/bin")):
+        missing.add(CNI_PACKAGE)
+    return sorted(missing)
+
+
+def install(packages: list[str], *, purpose: str = "the local cluster") -> None:
+    """Installs Debian packages without starting any of their services.
+
+    Raises:
+        UserError: there is no apt here, no right to use it, or it failed.
+    """
+    names = " ".join(packages)
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        raise UserError(f"{purpose} needs programs that are missing here: {names}", fix=f"install them; or {WAY_ROUND}")
+    with locked("apt"), no_services_started(), step(f"Install Debian packages: {names}"):
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        for arguments in (["update"], ["install", "--no-install-recommends", *packages]):
+            command = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120", *arguments]
+            result = subprocess.run(command, env=environment, capture_output=True, text=True)
+            if result.returncode != 0:
+                raise UserError(f"apt-get could not install {names}", why=(result.stdout + result.stderr)[-1500:])
+
+
+@contextmanager
+def no_services_started() -> Iterator[None]:
+    """Debian starts a service when its package is installed, unless this file says no. Puts back what was there."""
+    policy = Path("/usr/sbin/policy-rc.d")
+    saved = (policy.read_bytes(), policy.stat().st_mode) if policy.exists() else None
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        if saved is None:
+            policy.unlink(missing_ok=True)
+        else:
+            policy.write_bytes(saved[0])
+            policy.chmod(saved[1])
+
+
+def require_kernel() -> None:
+    """Checks that namespaces can be made and that the kernel has what the node needs.
+
+    Raises:
+        UserError: names everything that is missing, and the ways round.
+    """
+    missing = [feature for feature, present in kernel_features().items() if not present]
+    if missing:
+        raise UserError(
+            f"the kernel or this container lacks: {', '.join(missing)}",
+            why="the local cluster is a real Kubernetes node with a network of its own",
+            fix=f"load the modules (modprobe overlay veth nf_tables), run privileged; or {WAY_ROUND}",
+        )
+
+
+def kernel_features() -> dict[str, bool]:
+    """What the node needs of the kernel, each tried out in namespaces that end with the test."""
+    probe = "mount -t tmpfs tmpfs /mnt && ip link add probe0 type veth peer name probe1"
+    filesystems = Path("/proc/filesystems").read_text().split()
+    return {
+        "namespaces with mounts and veth links": in_namespaces("sh", "-c", probe),
+        "nftables": in_namespaces("nft", "add table ip probe"),
+        "overlayfs": "overlay" in filesystems or in_namespaces("modprobe", "overlay"),
+        "control groups under /sys/fs/cgroup": any(Path("/sys/fs/cgroup").glob("*")),
+    }
+
+
+def in_namespaces(*command: str) -> bool:
+    """Whether a command works in mount, network and PID namespaces of its own."""
+    unshare = ["unshare", "--mount", "--net", "--pid", "--fork", "--propagation", "private"]
+    return subprocess.run([*unshare, *command], capture_output=True, env=os.environ | {"PATH": PATH}).returncode == 0
+
+
+def lift_file_limit() -> None:
+    """Raises the number of inotify instances a user may have, if it is too low for a kubelet beside other programs."""
+    limit = Path("/proc/sys/fs/inotify/max_user_instances")
+    if int(limit.read_text()) < 512 and os.access(limit, os.W_OK):
+        limit.write_text("512")
