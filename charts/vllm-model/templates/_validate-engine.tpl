@@ -3,7 +3,8 @@ Rules of the engine: image, version, flags, environment.
 */}}
 
 {{/*
-vllm-model.ownedFlags: flags that a knob of the chart sets, and the knob. Twice the same flag, and vLLM takes the last.
+vllm-model.ownedFlags: flags that a knob of the chart sets, and the knob, short forms too. Twice the same flag, and vLLM takes
+the last. None of them is a key of engine.flags; `vllm-charts schema validate` reads this list.
 */}}
 {{- define "vllm-model.ownedFlags" -}}
 model: model.id
@@ -13,19 +14,28 @@ trust-remote-code: model.trustRemoteCode
 chat-template: model.chatTemplate
 enable-lora: model.adapters
 lora-modules: model.adapters
+host: service
 port: engine.port
+uds: service
+hf-token: weights.huggingface.tokenSecret
 shutdown-timeout: shutdown.drainSeconds
 api-key: auth.apiKeySecret
 otlp-traces-endpoint: tracing.endpoint
 tensor-parallel-size: parallelism.tensor
+-tp: parallelism.tensor
 pipeline-parallel-size: parallelism.pipeline
+-pp: parallelism.pipeline
 data-parallel-size: parallelism.data
+-dp: parallelism.data
 data-parallel-size-local: parallelism.data
 data-parallel-address: parallelism.nodes
 data-parallel-start-rank: parallelism.nodes
 enable-expert-parallel: parallelism.expert
+-ep: parallelism.expert
 nnodes: parallelism.nodes
+-n: parallelism.nodes
 node-rank: parallelism.nodes
+-r: parallelism.nodes
 master-addr: parallelism.nodes
 headless: parallelism.nodes
 download-dir: weights.cache.mountPath
@@ -55,13 +65,14 @@ disableAccessLogForEndpoints: 0.16.0
 {{- end -}}
 {{- $owned := fromYaml (include "vllm-model.ownedFlags" .) -}}
 {{- range .Values.engine.extraArgs -}}
-{{- $flag := regexReplaceAll "=.*$" (. | toString) "" | trimPrefix "--" | trimPrefix "no-" -}}
+{{- $typed := regexReplaceAll "=.*$" (. | toString) "" -}}
+{{- $flag := $typed | trimPrefix "--" | trimPrefix "no-" -}}
 {{- with get $owned ($flag | replace "_" "-") -}}
-{{- $found = append $found (include "vllm-model.problem" (list (printf "engine.extraArgs: --%s is set by the chart; of two, vLLM takes the last, and the rest of the chart would not know." $flag) (printf "Please set %s instead." .))) -}}
+{{- $found = append $found (include "vllm-model.problem" (list (printf "engine.extraArgs: %s is set by the chart; of two, vLLM takes the last, and the rest of the chart would not know." $typed) (printf "Please set %s instead." .))) -}}
 {{- end -}}
 {{- end -}}
 {{- range $name, $value := .Values.engine.env -}}
-{{- if and (kindIs "string" $value) (has $name (list "HF_TOKEN" "HUGGING_FACE_HUB_TOKEN" "VLLM_API_KEY" "AWS_SECRET_ACCESS_KEY" "AWS_SESSION_TOKEN")) -}}
+{{- if and (kindIs "string" $value) (regexMatch "(^|_)(TOKEN|SECRET|PASSWORD|API_KEY|ACCESS_KEY)$" $name) -}}
 {{- $found = append $found (include "vllm-model.problem" (list (printf "engine.env.%s: a secret in values ends up in Git, in the release and in `helm get values`." $name) (printf "Please make a Secret and refer to it:\n  kubectl create secret generic %s --from-literal=token=...\n  engine: {env: {%s: {valueFrom: {secretKeyRef: {name: %s, key: token}}}}}" (kebabcase (lower $name)) $name (kebabcase (lower $name))))) -}}
 {{- end -}}
 {{- end -}}
