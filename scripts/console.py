@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 
-console = Console(highlight=False)
-stderr = Console(stderr=True, highlight=False)
+console = Console(highlight=False, soft_wrap=True)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class UserError(Exception):

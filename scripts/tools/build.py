@@ -13,7 +13,6 @@ from scripts.paths import BIN, CACHE, LOGS
 from scripts.tools.catalog import ALIASES, TOOLS, Tool
 from scripts.tools.go import environment, find_go
 
-
 SMALL_MINUTES = 0.5
 """A build below this does not wait for a large one."""
 

@@ -1,0 +1,74 @@
+"""What all tests share: the marks of the tiers, and the table of times at the end of a run."""
+
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from rich.table import Table
+
+from scripts.console import console, seconds
+from scripts.paths import ARTIFACTS, TESTS
+
+CLUSTER = TESTS / "cluster"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Starts the clock."""
+    config.pluginmanager.register(Timekeeper())
+
+
+def suite_of(nodeid: str) -> str:
+    """The suite of a test: its file below tests/cluster, elsewhere its folder."""
+    parts = Path(nodeid.split("::")[0]).parts
+    below = parts[parts.index(TESTS.name) + 1 :]
+    return "/".join(below[:2]) if below[0] == CLUSTER.name else below[0]
+
+
+class Timekeeper:
+    """Adds up the time of each suite and compares it with the budget that the suite states.
+
+    A file below tests/cluster states its budget as ``BUDGET_SECONDS``. Going over it is shown, not failed: a machine may
+    be slower than the one that the budget was made for.
+    """
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.times: dict[str, float] = defaultdict(float)
+        self.budgets: dict[str, float] = {}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Marks the tests that need the cluster, and takes their budgets."""
+        for item in items:
+            if not item.path.is_relative_to(CLUSTER):
+                continue
+            item.add_marker(pytest.mark.cluster)
+            budget = getattr(getattr(item, "module", None), "BUDGET_SECONDS", None)
+            if budget is None:
+                raise pytest.UsageError(f"{item.path.name} states no BUDGET_SECONDS: how long may it take on 2 cores?")
+            self.budgets[suite_of(item.nodeid)] = float(budget)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Counts set-up, test and tear-down."""
+        self.times[suite_of(report.nodeid)] += report.duration
+
+    def pytest_terminal_summary(self) -> None:
+        """Prints the table, and keeps it for the benchmark of the tiers."""
+        if not self.times:
+            return
+        table = Table("suite", "took", "budget", "", title="Time of each suite", title_justify="left")
+        for suite, took in sorted(self.times.items()):
+            budget = self.budgets.get(suite)
+            verdict = "" if budget is None else "[red]OVER[/]" if took > budget else "[green]ok[/]"
+            table.add_row(suite, seconds(took), "" if budget is None else seconds(budget), verdict)
+        console.print()
+        console.print(table)
+        console.print(f"The whole run took {seconds(time.monotonic() - self.began)}.")
+        self.keep()
+
+    def keep(self) -> None:
+        """Writes the times to .artifacts: suite, seconds, budget."""
+        ARTIFACTS.mkdir(exist_ok=True)
+        lines = [f"{suite}\t{took:.1f}\t{self.budgets.get(suite, '')}\n" for suite, took in sorted(self.times.items())]
+        name = "cluster" if self.budgets else "fast"
+        (ARTIFACTS / f"times-{name}.tsv").write_text("".join(lines))
