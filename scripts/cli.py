@@ -22,7 +22,8 @@ GROUPS = {
     "cluster": "Run the local Kubernetes of the demo and the cluster tests.",
     "bench": "Measure renders and test tiers against their budgets.",
     "tools": "Build and locate the pinned Go tools.",
-    "doctor": "Check that a machine or cluster has what the charts need.",
+    "doctor": "Check that a cluster has what the charts need, and that a model fits on it.",
+    "release": "Package the charts, list their images, show what a release changes.",
 }
 
 
@@ -59,7 +60,14 @@ def build(arguments: list[str]) -> typer.Typer:
         if module is None:
             continue
         loaded = importlib.import_module(module).app if group == called else unloaded()
-        app.add_typer(loaded, name=group, help=text, no_args_is_help=True)
+        # A group that is one command (doctor) speaks for itself, and may say that it needs no argument.
+        own = loaded.registered_callback and loaded.registered_callback.callback
+        app.add_typer(
+            loaded,
+            name=group,
+            help=own.__doc__ if own and own.__doc__ else text,
+            no_args_is_help=loaded.info.no_args_is_help is not False,
+        )
     return app
 
 
