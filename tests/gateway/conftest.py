@@ -60,7 +60,7 @@ class World:
         self.names = NameServer()
         self._stack.callback(self.names.close)
         self.port = free_port()
-        ports = {name: free_port() for name in ("api", "demand", "metrics", "peers")}
+        ports = {name: free_port() for name in ("api", "demand", "metrics")}
         gateway = {"bindAddress": "127.0.0.1", "ports": ports, "dns": {"nameservers": [f"127.0.0.1:{self.names.port}"]}}
         external = {
             name: merged({"servedNames": [name], "port": self.port}, model or {})

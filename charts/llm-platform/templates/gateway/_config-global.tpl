@@ -9,7 +9,6 @@ global
     close-spread-time 2s
     hard-stop-after {{ int $gateway.shutdown.drainSeconds }}s
     stats socket /run/llm-gateway/admin.sock mode 600 level admin expose-fd listeners
-    localpeer gateway
     # A body is read for its model only as far as it fits one buffer.
     tune.bufsize {{ include "llm-platform.gateway.bufferBytes" $gateway }}
     tune.maxrewrite 8192
@@ -17,10 +16,6 @@ global
     tune.memory.hot-size {{ mul 16 (include "llm-platform.gateway.bufferBytes" $gateway | int) }}
     lua-load-per-thread /etc/llm-gateway/config/model-keys.lua
     ssl-default-bind-options ssl-min-ver TLSv1.2
-
-# A reload hands the tenants' counters over to the new process through this.
-peers reload
-    peer gateway 127.0.0.1:{{ int $gateway.ports.peers }}
 
 resolvers cluster
     {{- range $number, $server := $gateway.dns.nameservers }}

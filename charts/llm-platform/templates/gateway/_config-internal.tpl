@@ -35,13 +35,12 @@ llm-platform.gateway.config.tenantMetrics: what each tenant used of this pod, in
 {{- if .limits.tokensPerMinute -}}
 {{- $metrics = append $metrics (list "llm_gateway_estimated_tokens_total" "counter" "Tokens as estimated from requests." "table_gpc(0,tenant-tokens)") -}}
 {{- end -}}
-acl on_tenants path /metrics/tenants
-http-request set-var(txn.text) str() if on_tenants
-{{- range $metric := $metrics }}
-http-request set-var-fmt(txn.text) "%[var(txn.text)]# HELP {{ index $metric 0 }} {{ index $metric 2 }}\n# TYPE {{ index $metric 0 }} {{ index $metric 1 }}\n" if on_tenants
-{{- range $tenant := keys $.tenants | sortAlpha }}
-http-request set-var-fmt(txn.text) "%[var(txn.text)]{{ index $metric 0 }}{tenant=\"{{ $tenant }}\"} %[str({{ $tenant }}),{{ index $metric 3 }}]\n" if on_tenants
-{{- end }}
-{{- end }}
-http-request return status 200 content-type "text/plain; version=0.0.4" lf-string "%[var(txn.text)]" if on_tenants
+{{- $text := "" -}}
+{{- range $metric := $metrics -}}
+{{- $text = printf "%s# HELP %s %s\\n# TYPE %s %s\\n" $text (index $metric 0) (index $metric 2) (index $metric 0) (index $metric 1) -}}
+{{- range $tenant := keys $.tenants | sortAlpha -}}
+{{- $text = printf `%s%s{tenant=\"%s\"} %%[str(%s),%s]\n` $text (index $metric 0) $tenant $tenant (index $metric 3) -}}
+{{- end -}}
+{{- end -}}
+http-request return status 200 content-type "text/plain; version=0.0.4" lf-string "{{ $text }}" if { path /metrics/tenants }
 {{- end }}

@@ -42,14 +42,14 @@ http-request sc-add-gpc(0,1) var(txn.tokens) if on_work is_known
 {{- end }}
 
 {{/*
-llm-platform.gateway.config.counters: the tables. gpc0: requests let through; gpc1: requests refused for a limit.
+llm-platform.gateway.config.counters: the tables. They begin anew with a reload (a changed Secret). gpc0: requests let through; gpc1: requests refused for a limit.
 */}}
 {{- define "llm-platform.gateway.config.counters" -}}
 backend tenant-requests
-    stick-table type string len 64 size 10k expire 1h peers reload store gpc0,gpc0_rate({{ int .gateway.limits.windowSeconds }}s),gpc1,conn_cur
+    stick-table type string len 64 size 10k expire 1h store gpc0,gpc0_rate({{ int .gateway.limits.windowSeconds }}s),gpc1,conn_cur
 {{- if .limits.tokensPerMinute }}
 
 backend tenant-tokens
-    stick-table type string len 64 size 10k expire 1h peers reload store gpc(1),gpc_rate(1,60s)
+    stick-table type string len 64 size 10k expire 1h store gpc(1),gpc_rate(1,60s)
 {{- end }}
 {{- end }}
