@@ -2,8 +2,8 @@
 
 Asks the Service for /health, /v1/models and one short answer, and says what it asked and what came back.
 
-Environment: URL (http://service:port), MODEL (the name to ask for), TASK (chat, completion or embedding), API_KEY (optional),
-WAIT_SECONDS (for a Service that refuses connections), TIMEOUT_SECONDS (of one answer).
+Environment: URL (http://service:port), MODEL (the name to ask for), TASK (chat, completion or embedding), API_KEY
+(optional), WAIT_SECONDS (for a Service that refuses connections), TIMEOUT_SECONDS (of one answer).
 """
 
 import json
@@ -28,13 +28,15 @@ def ask(path, body=None):
     if key := os.environ.get("API_KEY"):
         headers["Authorization"] = f"Bearer {key}"
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(URL + path, data=data, headers=headers)
-    with urllib.request.urlopen(request, timeout=float(os.environ["TIMEOUT_SECONDS"])) as answer:
+    # The URL is the chart's own, of a Service: no other scheme can come in.
+    request = urllib.request.Request(URL + path, data=data, headers=headers)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=float(os.environ["TIMEOUT_SECONDS"])) as answer:  # noqa: S310
         return answer.read()
 
 
 def wait_for_service(deadline):
     """Ends when /health answers 200. A Service refuses connections until its first endpoint has reached every node."""
+    said = False
     while True:
         try:
             return ask("/health")
@@ -45,6 +47,9 @@ def wait_for_service(deadline):
                 raise SystemExit(
                     f"{URL} does not answer: {error}. No replica is ready: it still loads, or the model sleeps at zero."
                 ) from error
+            if not said:
+                print(f"... {URL} does not answer yet: {error}", flush=True)
+            said = True
             time.sleep(1)
 
 
