@@ -1,7 +1,7 @@
 """The engine's double behaves as vLLM does.
 
-What is asserted here was read in vLLM 0.33 or measured on 0.32; a test of the cluster tier compares names and drain with
-a running engine.
+What is asserted here was read in vLLM 0.33 or measured on 0.32. A test of the cluster tier compares names and drain
+with a running engine.
 """
 
 import json
