@@ -1,12 +1,13 @@
 """The cluster of the tests. It has a name of its own, so a developer's cluster is never touched."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from scripts.cluster import Cluster, Settings
 
-NAME = "test"
+NAME = os.environ.get("VLLM_CHARTS_TEST_CLUSTER", "test")
 
 
 @pytest.fixture(scope="session")
