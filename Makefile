@@ -68,10 +68,10 @@ crds-upgrade: env ## Bring the custom resource definitions of a cluster to the p
 	$(CHARTS) deps crds-upgrade $(ARGS)
 
 images: env ## List every image that the charts use, for sites without internet
-	@$(CHARTS) deps images $(ARGS)
+	@$(CHARTS) release images $(ARGS)
 
 package: env ## Package the charts into dist/
-	$(CHARTS) deps package $(ARGS)
+	@$(CHARTS) release package $(ARGS)
 
 docs: env ## Build the documentation into site/
 	.venv/bin/python -m mkdocs build --strict
