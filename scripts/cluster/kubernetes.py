@@ -55,7 +55,10 @@ class Kubernetes:
                 words, input=stdin, capture_output=True, text=True, env=self.environment(), timeout=seconds
             )
         except subprocess.TimeoutExpired as expired:
-            raise CommandError(words, f"no end after {seconds:g} s: {expired.stderr or ''!s}") from None
+            said = f"no end after {seconds:g} s: {expired.stderr or ''!s}"
+            if not check:
+                return said
+            raise CommandError(words, said) from None
         if result.returncode != 0 and check:
             raise CommandError(words, result.stderr + result.stdout)
         return result.stdout if result.returncode == 0 else result.stdout + result.stderr
