@@ -1,6 +1,6 @@
 {{/*
-Queries over the metrics of this model: what scalers, alerts and adapter rules read. Names and labels are those of the engine's
-own list (docs/metrics.md); every query sums up to one number, or KEDA refuses it.
+Queries over the metrics of this model: what scalers, alerts and adapter rules read. Every series stands in tests/data/metrics.csv, read
+from those who emit it; every query of a scaler sums up to one number, or KEDA refuses it.
 */}}
 
 {{/*

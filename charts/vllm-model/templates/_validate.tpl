@@ -10,7 +10,7 @@ vllm-model.validate: renders nothing, or fails with every problem at once.
 {{- if .Values.enabled -}}
 {{- $root := . -}}
 {{- $problems := list -}}
-{{- range $group := list "engine" "weights" "parallelism" "shutdown" "availability" "autoscaling" "access" -}}
+{{- range $group := list "engine" "weights" "parallelism" "shutdown" "availability" "autoscaling" "access" "quota" -}}
 {{- $problems = concat $problems (fromYamlArray (include (printf "vllm-model.problems.%s" $group) $root)) -}}
 {{- end -}}
 {{- $problems = concat $problems (fromYamlArray (include "vllm-model.capabilityProblems" $root)) -}}
