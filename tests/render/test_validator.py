@@ -277,6 +277,13 @@ RULES = [
         {"extraObjects": ["{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}"]},
         "set both",
     ),
+    # Quota
+    Rule(
+        "resourceQuota.hard: %d replicas and %d more",
+        {"replicas": 8, "parallelism": {"tensor": 2}, "resourceQuota": {"enabled": True}},
+        {"replicas": 7, "parallelism": {"tensor": 2}, "resourceQuota": {"enabled": True}},
+        'requests.nvidia.com/gpu: "18"',
+    ),
 ]
 
 each = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.says[:60])
