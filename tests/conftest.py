@@ -28,8 +28,8 @@ def suite_of(nodeid: str) -> str:
 class Timekeeper:
     """Adds up the time of each suite and compares it with the budget that the suite states.
 
-    A file below tests/cluster states its budget as ``BUDGET_SECONDS``. Going over it is shown, not failed: a machine may
-    be slower than the one that the budget was made for.
+    A file below tests/cluster states its budget as ``BUDGET_SECONDS``. Going over it is shown, not failed: a machine
+    may be slower than the one that the budget was made for.
     """
 
     def __init__(self) -> None:

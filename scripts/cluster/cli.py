@@ -14,7 +14,7 @@ from scripts.cluster.external import external_kubeconfig, report
 from scripts.cluster.settings import Settings
 from scripts.console import UserError, console
 from scripts.node_pools import instance_types
-from scripts.tools.build import ensure
+from scripts.paths import BIN
 
 app = typer.Typer()
 
@@ -36,9 +36,7 @@ def up(
     if engine:
         cluster.ensure_engine()
     console.print(f"The cluster [bold]{name}[/] runs. To use it:")
-    console.print(
-        f"  export KUBECONFIG={cluster.kubeconfig} PATH={ensure('kubectl').parent}:{ensure('helm').parent}:$PATH"
-    )
+    console.print(f"  export KUBECONFIG={cluster.kubeconfig} PATH={BIN}:$PATH")
 
 
 @app.command()

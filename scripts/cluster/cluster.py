@@ -49,16 +49,12 @@ class Cluster(Kubernetes):
         tools.helm_environment()
         with locked(f"cluster-{self.settings.name}"):
             if not self.is_running:
-                archives = self._base_images()
+                archives = images.node_archives()
                 self._remove_remains()
                 with step(f"Start the cluster {self.settings.name}"):
                     self._start(archives)
+            self._connect()
             self._wait_for_ready()
-
-    def _base_images(self) -> list[Path]:
-        """The archives that every cluster starts with."""
-        with step("Write the images of the node", quiet=True):
-            return [images.archive(image) for image in (images.pause(), images.coredns(), images.python())]
 
     def _start(self, archives: list[Path]) -> None:
         """Writes the state folder, starts the first process and links it to the host."""
@@ -69,8 +65,12 @@ class Cluster(Kubernetes):
         shutil.copytree(model.ensure(), settings.state / "models" / "tiny")
         cgroups.make(settings)
         settings.plan.write_text(components.as_text(components.plan(settings, archives)))
-        pid = processes.start_machine(settings)
-        network.connect(settings, pid)
+        processes.start_machine(settings)
+
+    def _connect(self) -> None:
+        """Links the cluster to the host. A start that was interrupted may have come without it."""
+        if pid := processes.find_machine(self.settings):
+            network.connect(self.settings, pid)
 
     def _wait_for_ready(self) -> None:
         """API server, node and DNS, in the order in which they come up; each step says what it waits for."""

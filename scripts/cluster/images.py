@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scripts import tools
@@ -13,6 +13,7 @@ from scripts.cluster.libraries import MERGED_LINKS, in_image, shared_libraries
 from scripts.cluster.oci import Image, write_image
 from scripts.locks import locked
 from scripts.paths import CACHE
+from scripts.tools.catalog import TOOLS
 
 RECIPE = 1
 """Raise it when images are to be written anew although none of their files has changed."""
@@ -100,29 +101,45 @@ def vllm() -> Image:
 
 
 def archive(image: Image) -> Path:
-    """The image's archive in the cache, written first if it is not there."""
-    path = CACHE / "images" / f"{key(image)}.tar"
-    if not path.exists():
-        with locked("images"):
-            if not path.exists():
-                write_image(image, path)
-    return path
+    """The archive of any image in the cache, written first if it or a file of it is new."""
+    return stored(image.reference, key(image), lambda: image)
+
+
+def node_archives() -> list[Path]:
+    """The archives that every cluster starts with."""
+    pause_key, coredns_key = TOOLS["pause"].key, TOOLS["coredns"].key
+    return [
+        stored(PAUSE_IMAGE, f"{pause_key}-{RECIPE}", pause),
+        stored(COREDNS_IMAGE, f"{coredns_key}-{RECIPE}", coredns),
+        stored(PYTHON_IMAGE, python_key(), python),
+    ]
 
 
 def engine_archive() -> Path:
-    """The archive of the engine's image, named by recipe: looking through the environment's files takes seconds."""
-    name = engine_reference().rpartition("/")[2].replace(":", "-")
-    path = CACHE / "images" / f"{name}-{engine.environment().name}-{RECIPE}-{model.RECIPE}.tar"
+    """The archive of the engine's image."""
+    return stored(engine_reference(), f"{engine.environment().name}-{python_key()}-{model.RECIPE}", vllm)
+
+
+def stored(reference: str, key: str, make: Callable[[], Image]) -> Path:
+    """An archive by its key. The image itself is put together only if it has to be written: that takes seconds."""
+    name = reference.rpartition("/")[2].replace(":", "-")
+    path = CACHE / "images" / f"{name}-{key}.tar"
     if not path.exists():
-        image = vllm()
         with locked("images"):
             if not path.exists():
-                write_image(image, path)
+                write_image(make(), path)
     return path
 
 
+def python_key() -> str:
+    """Changes with the interpreter and with the choice of programs."""
+    python = engine.base_python()
+    digest = hashlib.sha256(f"{RECIPE}{python}{python.stat().st_mtime_ns}{PROGRAMS}".encode())
+    return digest.hexdigest()[:12]
+
+
 def key(image: Image) -> str:
-    """Name of the archive: the image's own name and a digest of everything it is made of."""
+    """A digest of everything that an image is made of."""
     digest = hashlib.sha256(f"{RECIPE}{image.reference}{image.entrypoint}{image.links}{image.environment}".encode())
     digest.update(f"{image.user}{image.folder}".encode())
     for path, source in sorted(image.files.items()):
@@ -130,5 +147,4 @@ def key(image: Image) -> str:
         if isinstance(source, Path):
             state = source.stat()
             digest.update(f"{state.st_size}{state.st_mtime_ns}".encode())
-    name = image.reference.rpartition("/")[2].replace(":", "-")
-    return f"{name}-{digest.hexdigest()[:12]}"
+    return digest.hexdigest()[:12]

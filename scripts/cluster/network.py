@@ -21,7 +21,7 @@ def exists(settings: Settings) -> bool:
 
 
 def connect(settings: Settings, pid: int) -> None:
-    """Makes the link; its other end goes into the network namespace of the given process as ``eth0``.
+    """Makes the link, or what is missing of it; its other end goes into the network namespace of the given process.
 
     Raises:
         UserError: the address is taken, or the kernel refused.
@@ -33,9 +33,10 @@ def connect(settings: Settings, pid: int) -> None:
             fix="choose another name for the cluster: VLLM_CHARTS_CLUSTER_NAME=other make cluster-up",
         )
     peer = ["peer", "name", "eth0", "netns", str(pid)]
+    new = [] if exists(settings) else [["link", "add", settings.interface, "type", "veth", *peer]]
     for arguments in (
-        ["link", "add", settings.interface, "type", "veth", *peer],
-        ["address", "add", f"{settings.host_ip}/30", "dev", settings.interface],
+        *new,
+        ["address", "replace", f"{settings.host_ip}/30", "dev", settings.interface],
         ["link", "set", settings.interface, "up"],
     ):
         result = ip(*arguments)
