@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
+from scripts.plan import cost_command, simulate_command, tables, values_command
 from scripts.plan import options as o
 from scripts.plan import startup as starts
-from scripts.plan import tables
 from scripts.plan.catalog import GIB, find_gpu, gpus
 from scripts.plan.fit import Setup, changes
 from scripts.plan.fit import fit as size
@@ -190,3 +190,8 @@ def list_gpus(json: o.Json = False) -> None:
     ]
     columns = ("GPU", "GiB (driver)", "GB/s", "BF16 TFLOPS", "FP8 TFLOPS", "smallest machine")
     tables.rows("GPUs of scripts/plan/gpus.yaml", columns, body)
+
+
+app.command(name="values")(values_command.command)
+app.command(name="cost")(cost_command.command)
+app.command(name="simulate")(simulate_command.command)

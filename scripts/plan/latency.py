@@ -124,3 +124,41 @@ class Speed:
         token = self.step_seconds(sequences, prompt + output / 2) + per_step
         busy = min(0.95, per_step / token)
         return own * (1 + QUEUE_SHARE * busy / (1 - busy)) + FIRST_TOKEN_STEPS * token, token
+
+
+@dataclass(frozen=True)
+class Slo:
+    """What a user is promised: seconds to the first token, seconds between tokens."""
+
+    ttft: float = 2.0
+    tpot: float = 0.1
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What one replica carries inside an SLO."""
+
+    sequences: int
+    """Running at once; 0 where not even one meets it."""
+    requests_per_second: float
+    ttft: float
+    tpot: float
+
+
+def sustainable(speed: Speed, slo: Slo, *, prompt: float, output: float, sequences: int, kv_tokens: float) -> Rate:
+    """The most requests a second that one replica answers inside the SLO, all prompts and answers being equally long.
+
+    Args:
+        sequences: ``max_num_seqs``.
+        kv_tokens: tokens that the KV cache of one replica holds.
+    """
+    most = int(min(sequences, kv_tokens / (prompt + output)))
+    low, high = 0, max(0, most)
+    while low < high:  # both times grow with the number of sequences
+        middle = (low + high + 1) // 2
+        ttft, tpot = speed.under_load(middle, prompt, output)
+        low, high = (middle, high) if ttft <= slo.ttft and tpot <= slo.tpot else (low, middle - 1)
+    if not low:
+        return Rate(0, 0.0, *speed.under_load(1, prompt, output))
+    ttft, tpot = speed.under_load(low, prompt, output)
+    return Rate(low, low / (ttft + output * tpot), ttft, tpot)

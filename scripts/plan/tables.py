@@ -24,7 +24,7 @@ def table(title: str, *columns: str, caption: str = "") -> Table:
     """A table whose first column is text and whose others are figures."""
     made = Table(title=title, caption=caption or None, title_justify="left", caption_justify="left", title_style="bold")
     for index, column in enumerate(columns):
-        made.add_column(column, justify="left" if index == 0 else "right")
+        made.add_column(column, justify="left" if index == 0 else "right", min_width=14 if index == 0 else None)
     return made
 
 
