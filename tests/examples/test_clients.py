@@ -50,9 +50,9 @@ def in_process(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     out, err = io.StringIO(), io.StringIO()
-    with mock.patch.dict(os.environ, environment, clear=True):
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = module.main(QUESTION)
+    patched = mock.patch.dict(os.environ, environment, clear=True)
+    with patched, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = module.main(QUESTION)
     return subprocess.CompletedProcess([], status, out.getvalue(), err.getvalue())
 
 
