@@ -60,8 +60,9 @@ def source_path(chart: str) -> Path:
     return SCHEMAS / f"{chart}.schema.yaml"
 
 
+@functools.cache
 def load(path: Path) -> Schema:
-    """A source with every reference taken in but those to Kubernetes' definitions.
+    """A source with every reference taken in but those to Kubernetes' definitions. Cached: callers must not change it.
 
     Raises:
         UserError: a reference leads nowhere.
