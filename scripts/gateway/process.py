@@ -77,7 +77,15 @@ class HAProxy:
     """
 
     def __init__(self, config: Path, *, environment: Mapping[str, str] | None = None) -> None:
-        command: list[str | Path] = [haproxy(), "-W", "-db", "-f", config]
+        command: list[str | Path] = [
+            haproxy(),
+            "-W",
+            "-db",
+            "-f",
+            config,
+            "-p",
+            config.parent.parent / "run" / "haproxy.pid",
+        ]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
         )

@@ -1,5 +1,6 @@
 """Zero, changes and the end: models that sleep, keys that change, gateways that leave."""
 
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -159,6 +160,39 @@ def test_a_key_that_was_taken_away_stops_working_after_a_reload(make_world: Make
     with httpx.Client(base_url=world.url) as fresh:
         answer = fresh.post("/v1/completions", json={"model": "tiny"}, headers={"authorization": "Bearer key-a"})
     assert answer.status_code == 401
+
+
+def test_the_reloader_takes_up_a_changed_secret(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.pods("tiny")
+    keys = world.folder / "keys"
+    reloader = subprocess.Popen(["sh", world.folder / "config" / "reload.sh", "1", keys])
+    try:
+        time.sleep(1.5)
+        assert not any("Reloading" in line for line in world.haproxy.log)
+        (keys / "keys.map").write_text(keys_map({**KEYS, "key-new": "team-a"}))
+        wait_until(lambda: world.ask(key="key-new").status_code == 200, what="the new key")
+        time.sleep(1.5)
+        assert sum("Reloading" in line for line in world.haproxy.log) == 1
+    finally:
+        reloader.terminate()
+        assert reloader.wait(5) == 0
+
+
+def test_the_stop_hook_returns_when_the_last_stream_has_ended(make_world: MakeWorld) -> None:
+    world = make_world()
+    [pod] = world.pods("tiny")
+    pod.event_gap = 0.5
+    events: list[str] = []
+    streaming = stream(world, events)
+    wait_until(lambda: pod.running == 1, what="the stream")
+    hook = subprocess.Popen(["sh", world.folder / "config" / "drain.sh", "1"])
+    assert world.ask().status_code == 200  # it serves on until everybody has forgotten it
+    threading.Thread(target=world.haproxy.process.wait, daemon=True).start()  # as the container's runtime reaps it
+    assert hook.wait(15) == 0
+    streaming.join()
+    assert events[-1] == "data: [DONE]"
+    assert world.haproxy.process.poll() is not None
 
 
 def test_a_gateway_that_leaves_ends_its_streams_first(make_world: MakeWorld) -> None:

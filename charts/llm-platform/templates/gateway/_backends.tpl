@@ -5,6 +5,7 @@ What the gateway knows of each model, from `models` and gateway.externalModels a
 {{/*
 llm-platform.gateway.backends: a YAML list, one entry a model, sorted by name:
   name            entry of `models` or externalModels; names the HAProxy backend
+  demand          what the scaler asks for: /demand/<demand>, the name of the model's objects
   names           names that clients may put into `model`
   host, port      headless name of the pods, and their port
   serviceHost, servicePort  a name that always resolves, for requests that wait
@@ -37,6 +38,7 @@ Inputs: dict "root" the umbrella's root, "roots" the models' roots (llm-platform
 {{- $knobs := fromYaml (include "llm-platform.gateway.knobs" (dict "root" .root "own" .own "concurrency" $sequences)) -}}
 {{- toYaml (merge (dict
   "name" .name
+  "demand" (include "vllm-model.fullname" .model)
   "names" (concat ($values.model.servedNames | default (list $values.model.id)) (keys ($values.model.adapters | default dict) | sortAlpha))
   "host" (printf "%s.%s" (include "vllm-model.headlessName" .model) $domain)
   "port" (int $values.engine.port)
@@ -57,6 +59,7 @@ Inputs: dict "root" the umbrella's root, "roots" the models' roots (llm-platform
 {{- $knobs := fromYaml (include "llm-platform.gateway.knobs" (dict "root" .root "own" $external "concurrency" 256)) -}}
 {{- toYaml (merge (dict
   "name" .name
+  "demand" $service
   "names" $external.servedNames
   "host" (printf "%s.%s" ($external.headlessService | default (printf "%s-pods" $service)) $domain)
   "port" (int ($external.port | default 8000))

@@ -7,10 +7,10 @@ frontend demand
     {{ include "llm-platform.gateway.bind" (dict "gateway" .gateway "port" .gateway.ports.demand) }}
     {{- range $backend := .backends }}
     {{- if $backend.holds }}
-    http-request set-var(txn.held) be_conn(hold-{{ $backend.name }}) if { path /demand/{{ $backend.name }} }
-    http-request return status 200 content-type application/json lf-string '{"demand":%[be_conn(model-{{ $backend.name }}),add(txn.held)]}' if { path /demand/{{ $backend.name }} }
+    http-request set-var(txn.held) be_conn(hold-{{ $backend.name }}) if { path /demand/{{ $backend.demand }} }
+    http-request return status 200 content-type application/json lf-string '{"demand":%[be_conn(model-{{ $backend.name }}),add(txn.held)]}' if { path /demand/{{ $backend.demand }} }
     {{- else }}
-    http-request return status 200 content-type application/json lf-string '{"demand":%[be_conn(model-{{ $backend.name }})]}' if { path /demand/{{ $backend.name }} }
+    http-request return status 200 content-type application/json lf-string '{"demand":%[be_conn(model-{{ $backend.name }})]}' if { path /demand/{{ $backend.demand }} }
     {{- end }}
     {{- end }}
     {{ include "llm-platform.gateway.error" (dict "status" 404 "code" "unknown_path" "message" "There is /demand/<model> here, for the models of this gateway.") }}

@@ -56,3 +56,14 @@ the gateway adds to them.
 {{- define "llm-platform.gateway.bufferBytes" -}}
 {{ mul 1024 (add 64 (int .limits.readableBodyKiB)) }}
 {{- end }}
+
+{{/*
+llm-platform.gateway.configData: the files of the ConfigMap, as a YAML map of name -> content.
+*/}}
+{{- define "llm-platform.gateway.configData" -}}
+haproxy.cfg: | {{- regexReplaceAll "(?m)[ \t]+$" (include "llm-platform.gateway.config" .) "" | nindent 2 }}
+{{- range $file := list "model-keys.lua" "reload.sh" "drain.sh" }}
+{{ $file }}: | {{- $.root.Files.Get (printf "files/gateway/%s" $file) | nindent 2 }}
+{{- end }}
+{{ include "llm-platform.gateway.maps" . }}
+{{- end }}

@@ -5,7 +5,7 @@ What the platform knows and a model would have to be told otherwise. These are d
 
 {{/*
 llm-platform.fillDefaults: the addresses of the platform's own parts, and monitoring where its stack is on.
-Inputs: dict "root" the umbrella's root, "values" the model's values (changed in place), "namespace" of the model.
+Inputs: dict "root" the umbrella's root, "values" the model's values (changed in place).
 */}}
 {{- define "llm-platform.fillDefaults" -}}
 {{- $autoscaling := .values.autoscaling -}}
@@ -13,34 +13,27 @@ Inputs: dict "root" the umbrella's root, "values" the model's values (changed in
 {{- $_ := set $autoscaling.wake "gateway" (dict
   "service" (include "llm-platform.gateway.internalName" .root)
   "namespace" .root.Release.Namespace
-  "port" (int .root.Values.gateway.ports.demand)) -}}
+  "port" (int .root.Values.gateway.ports.demand)
+  "podLabels" (fromYaml (include "llm-platform.selectorLabels" (dict "root" .root "component" "gateway")))) -}}
 {{- end -}}
-{{- $stack := index .root.Values "kube-prometheus-stack" -}}
-{{- if $stack.enabled -}}
-{{- if not $autoscaling.prometheus.serverAddress -}}
+{{- if and (index .root.Values "kube-prometheus-stack").enabled (not $autoscaling.prometheus.serverAddress) -}}
 {{- $_ := set $autoscaling.prometheus "serverAddress" (include "llm-platform.prometheusAddress" .root) -}}
 {{- end -}}
-{{- range $part := list "podMonitor" "rules" "dashboard" -}}
-{{- $knobs := get $.values.monitoring $part -}}
-{{- if kindIs "invalid" $knobs.enabled -}}{{- $_ := set $knobs "enabled" true -}}{{- end -}}
+{{- if include "llm-platform.monitored" .root -}}
+{{- range $part := list "podMonitor" "rules" -}}
+{{- $_ := set (get $.values.monitoring $part) "enabled" true -}}
 {{- end -}}
+{{- $scrapers := .values.networkPolicy.ingress.monitoringNamespaces | default list -}}
+{{- $_ := set .values.networkPolicy.ingress "monitoringNamespaces" (append $scrapers .root.Release.Namespace | uniq) -}}
 {{- end -}}
-{{- include "llm-platform.fillNetworkPolicy" . -}}
 {{- end }}
 
 {{/*
-llm-platform.fillNetworkPolicy: lets the platform's namespace reach a model that lives in another one, and its
-Prometheus scrape every model.
+llm-platform.monitored: "true" where somebody takes up PodMonitors, rules and dashboards.
 */}}
-{{- define "llm-platform.fillNetworkPolicy" -}}
-{{- $ingress := .values.networkPolicy.ingress -}}
-{{- $platform := .root.Release.Namespace -}}
-{{- if and (ne .namespace $platform) (not (has $platform $ingress.namespaces)) -}}
-{{- $_ := set $ingress "namespaces" (append ($ingress.namespaces | default list) $platform) -}}
-{{- end -}}
-{{- if and (index .root.Values "kube-prometheus-stack").enabled (not (has $platform $ingress.monitoringNamespaces)) -}}
-{{- $_ := set $ingress "monitoringNamespaces" (append ($ingress.monitoringNamespaces | default list) $platform) -}}
-{{- end -}}
+{{- define "llm-platform.monitored" -}}
+{{- $stack := (index .Values "kube-prometheus-stack").enabled -}}
+{{- if ternary $stack .Values.monitoring.enabled (kindIs "invalid" .Values.monitoring.enabled) -}}true{{- end -}}
 {{- end }}
 
 {{/*

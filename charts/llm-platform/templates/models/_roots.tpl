@@ -31,7 +31,7 @@ Inputs: dict "root", "name", "entry", "into" as above.
 {{- $_ := set $values "enabled" true -}}
 {{- $_ := set $values "global" (deepCopy (.root.Values.global | default dict)) -}}
 {{- $namespace := .entry.namespace | default .root.Release.Namespace -}}
-{{- include "llm-platform.fillDefaults" (dict "root" .root "values" $values "namespace" $namespace) -}}
+{{- include "llm-platform.fillDefaults" (dict "root" .root "values" $values) -}}
 {{- include "llm-platform.overlay" (dict "base" $values "over" (omit .entry "namespace" "gateway" "enabled")) -}}
 {{- include "llm-platform.fillShutdown" (dict "root" .root "values" $values) -}}
 {{- $_ := set $values "commonLabels" (merge (dict "app.kubernetes.io/part-of" .root.Release.Name) ($values.commonLabels | default dict)) -}}
