@@ -15,7 +15,7 @@ from scripts.locks import locked
 from scripts.paths import CACHE
 from scripts.tools.catalog import TOOLS
 
-RECIPE = 1
+RECIPE = 2
 """Raise it when images are to be written anew although none of their files has changed."""
 
 PYTHON_IMAGE = "localhost/python:1"
@@ -26,8 +26,8 @@ TINY_MODEL = "/models/tiny"
 """Where the engine's image holds the tiny model."""
 
 PROGRAMS = (
-    *("cat", "chmod", "cp", "date", "df", "env", "grep", "head", "hostname", "id", "ln", "ls", "lscpu", "mkdir", "mv"),
-    *("nproc", "rm", "sed", "sh", "sleep", "sort", "tail", "touch", "uname", "wc"),
+    *("cat", "chmod", "cp", "date", "df", "dirname", "env", "grep", "head", "hostname", "id", "ln", "ls", "lscpu"),
+    *("mkdir", "mv", "nproc", "realpath", "rm", "sed", "sh", "sleep", "sort", "tail", "touch", "uname", "wc"),
 )
 """Small programs of the Python image. lscpu is not for people: vLLM asks it which cores it may use."""
 
