@@ -39,9 +39,11 @@ lint: env ## Check style and types of the tooling, and lint the charts
 
 generate: env ## Write schemas, README tables and dashboards from their sources
 	$(CHARTS) schema generate
+	$(CHARTS) dashboards generate
 
 check-generated: env ## Fail if a generated file does not match its source
 	$(CHARTS) schema check
+	$(CHARTS) dashboards generate --check
 
 bench: env ## Measure renders and the fast tests against their budgets
 	$(CHARTS) bench $(ARGS)
