@@ -17,7 +17,7 @@ CNI_PLUGINS = ("/usr/lib/cni", "/opt/cni/bin")
 def write_configs(settings: Settings) -> None:
     """Writes all configuration files of the node into the state folder."""
     files: dict[str, str] = {
-        "containerd.toml": containerd(snapshotter(settings.state)),
+        "containerd.toml": containerd(snapshotter(settings.state, Path("/proc/self/mounts").read_text())),
         "cni/10-pods.conflist": json.dumps(cni()),
         "resolv.conf": "# no upstream: names outside the cluster do not resolve\n",
         "kubelet.yaml": yaml.safe_dump(kubelet(settings)),
@@ -30,10 +30,14 @@ def write_configs(settings: Settings) -> None:
         path.write_text(text)
 
 
-def snapshotter(folder: Path) -> str:
-    """``overlayfs``, or ``native`` (copies) where the folder itself lies on an overlay, which cannot carry another."""
-    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-    under = [(fields[1], fields[2]) for fields in mounts if folder.is_relative_to(fields[1])]
+def snapshotter(folder: Path, mounts: str) -> str:
+    """``overlayfs``, or ``native`` (copies) where the folder itself lies on an overlay, which cannot carry another.
+
+    Args:
+        mounts: what /proc/self/mounts says.
+    """
+    entries = [line.split() for line in mounts.splitlines()]
+    under = [(fields[1], fields[2]) for fields in entries if folder.is_relative_to(fields[1])]
     _, kind = max(under, key=lambda pair: len(pair[0]), default=("/", ""))
     return "native" if kind == "overlay" else "overlayfs"
 
