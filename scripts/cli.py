@@ -60,6 +60,11 @@ def build(arguments: list[str]) -> typer.Typer:
         if module is None:
             continue
         loaded = importlib.import_module(module).app if group == called else unloaded()
+        # A function named `command` (render) is the whole group: options may then follow its arguments.
+        whole = [entry.callback for entry in loaded.registered_commands if entry.callback]
+        if [function.__name__ for function in whole] == ["command"]:
+            app.command(group, help=text)(whole[0])
+            continue
         # A group that is one command (doctor) speaks for itself, and may say that it needs no argument.
         own = loaded.registered_callback and loaded.registered_callback.callback
         app.add_typer(

@@ -236,10 +236,10 @@ def _keep(path: Path, result: Render | str) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
 
 
-@app.callback()
+@app.command()
 def command(
     files: Annotated[list[Path], typer.Argument(help="Values files. Each is rendered on its own.", exists=True)],
     overlay: Annotated[list[Path] | None, typer.Option("--overlay", "-f", help="Laid over each file.")] = None,

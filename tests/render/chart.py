@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scripts.render import Object, Render, render, serving_pod
-from tests.render.variants import Values
+from tests.render.variants import Values as Values
 
 MODEL: Values = {"model": {"id": "org/model"}, "weights": {"sizeGiB": 15}}
 """The least that renders, with a size, so that numbers in tests are round."""
