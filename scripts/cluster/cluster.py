@@ -146,6 +146,13 @@ class Cluster(Kubernetes):
         """Writes an image (or takes an archive that lies in the cache) and hands it to the node."""
         archive = images.archive(image) if isinstance(image, Image) else image
         self.inside("ctr", "--namespace", "k8s.io", "images", "import", str(self.settings.inside(archive)))
+        mark = self.settings.state / "imported" / archive.name
+        mark.parent.mkdir(exist_ok=True)
+        mark.touch()
+
+    def has_archive(self, archive: Path) -> bool:
+        """Whether the node was given this very archive: a name alone does not tell an image from its older recipe."""
+        return (self.settings.state / "imported" / archive.name).exists()
 
     def has_image(self, reference: str) -> bool:
         """Whether the node has an image."""
@@ -154,10 +161,10 @@ class Cluster(Kubernetes):
     def ensure_engine(self) -> str:
         """Makes the CPU build of vLLM available to pods that ask for a GPU, and gives the image to name."""
         engine.ensure()
-        reference = images.engine_reference()
-        if not self.has_image(reference):
+        reference, archive = images.engine_reference(), images.engine_archive()
+        if not self.has_archive(archive):
             with step(f"Import the image {reference}"):
-                self.import_image(images.engine_archive())
+                self.import_image(archive)
         return reference
 
     def inside(self, *command: str, seconds: float = 120) -> str:
