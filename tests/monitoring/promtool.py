@@ -1,11 +1,14 @@
 """Evaluating rules and queries with Prometheus' own engine: promtool, from Debian's prometheus package."""
 
+import functools
 import json
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from scripts.cluster.host import install
 
 INTERVAL = "15s"
 """Seconds between two samples of a series here: the scrape interval that the charts set."""
@@ -22,11 +25,20 @@ LABELS = {
 """Label sets that cases name, so that a case is a line that can be read."""
 
 
+@functools.cache
+def binary() -> str:
+    """The path of promtool, installed where that is possible.
+
+    Its absence is an error and no reason to skip: nothing else can say what a query means.
+    """
+    if not shutil.which("promtool"):
+        install(["prometheus"], purpose="the tests of alerts and queries")
+    return shutil.which("promtool") or "promtool"
+
+
 def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Runs promtool. Its absence is an error and no reason to skip: nothing else can say what a query means."""
-    binary = shutil.which("promtool")
-    assert binary, "promtool is missing: apt-get install --no-install-recommends prometheus"
-    return subprocess.run([binary, *map(str, arguments)], capture_output=True, text=True, check=False)
+    """Runs promtool."""
+    return subprocess.run([binary(), *map(str, arguments)], capture_output=True, text=True, check=False)
 
 
 def written(series: str) -> str:
