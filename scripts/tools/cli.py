@@ -53,6 +53,14 @@ def env() -> None:
 
 
 @app.command()
+def lint_charts() -> None:
+    """Lint both charts with chart-testing: style, Chart.yaml, helm lint, helm unittest."""
+    from scripts.chart_lint import lint  # loads the umbrella's tooling, which the other commands do not need
+
+    lint()
+
+
+@app.command()
 def pin(
     name: Annotated[str, typer.Argument(help="The tool to move.")],
     version: Annotated[str, typer.Argument(help="Its new version, as the Go module names it: v4.3.2.")],
