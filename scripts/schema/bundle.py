@@ -1,11 +1,13 @@
 """Turns a resolved source into plain draft-07 JSON: strict for the chart, overlay for editors and for ``models.*``.
 
-Both forms: objects are closed, defaults of values.yaml stand as ``default``, knobs may be null (Helm takes null as "no
-value": alone it drops the key before it validates, under ``models.x`` of the umbrella the null is seen).
+Both forms: objects are closed, defaults of values.yaml stand as ``default``. Null is Helm's "take the default away":
+alone it drops the key before it validates, under ``models.x`` of the umbrella the null is seen. A list, a map, and a
+knob whose default is unset may be null. A number, a choice, a switch with a default may not: nothing could be computed
+without it, and ``replicas:`` with nothing behind it is a slip.
 
 strict
-    What Helm validates the coalesced values with. Groups are required, so that ``monitoring: null``, which takes the
-    whole group away, is refused here and not by a template; what must be set stands behind ``if enabled``.
+    What Helm validates the coalesced values with. Groups and knobs that may not be null are required, as null takes
+    them away before this schema sees it; what must be set stands behind ``if enabled``.
 overlay
     The same tree for a file that says only some of it: no ``required`` but in list items, which are never merged; no
     if/then.
@@ -87,6 +89,7 @@ def _object(schema: Schema, default: Any, form: Form) -> Schema:
             required.append(name)
         else:
             properties[name] = _knob(child, child_default, form)
+            required += [] if may_be_null(child, child_default) else [name]
     result["properties"] = properties
     if form is Form.STRICT and required:
         result["required"] = required
@@ -95,11 +98,20 @@ def _object(schema: Schema, default: Any, form: Form) -> Schema:
 
 
 def _knob(schema: Schema, default: Any, form: Form) -> Schema:
-    """A knob: its value or null, and its default."""
-    result = nullable(_value(schema, form))
+    """A knob: its value, null if it may be unset, and its default."""
+    result = _value(schema, form)
+    if may_be_null(schema, default):
+        result = nullable(result)
     if default is not MISSING:
         result["default"] = default
     return result
+
+
+def may_be_null(schema: Schema, default: Any) -> bool:
+    """Whether a knob may be unset: it is by default, or it is a list or map that may be empty."""
+    if isinstance(default, list | dict):
+        return "minItems" not in schema
+    return default is MISSING or default is None or default == ""
 
 
 def nullable(schema: Schema) -> Schema:

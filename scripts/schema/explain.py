@@ -105,10 +105,12 @@ def explain(refusal: Refusal, root: Schema, chart: str) -> Iterator[Problem]:
 
 
 def _missing(path: Path, schema: Schema) -> Problem:
-    """A key that must be there. A group can only be missing because null took it away."""
-    group = schema.get("properties", {}).get(path[-1], {}).get("type") == "object"
-    if group:
+    """A key that must be there. What has a default can only be missing because null took it away."""
+    child = schema.get("properties", {}).get(path[-1], {})
+    if child.get("type") == "object":
         return Problem(path, "the whole group was taken away with null", f"leave {path[-1]} out to keep its defaults")
+    if child.get("default"):
+        return Problem(path, f"is null; leave {path[-1]} out to keep its default", as_yaml(path, child["default"]))
     return Problem(path, "must be set", as_yaml(path, "..."))
 
 

@@ -54,7 +54,7 @@ def document(path: Path) -> dict[str, Any]:
 
 @functools.cache
 def sorts(path: Path | None) -> tuple[list[Misspelling], Counter[str]]:
-    """Misspellings of a file (None: what goes to Kubernetes) that a schema can know, and how many it cannot, by reason."""
+    """Misspellings of a file (None: what goes to Kubernetes) that a schema can know, and how many not, by reason."""
     source = ChartSchema("vllm-model").source
     known, free = [], Counter[str]()
     for wrong in misspellings(document(path) if path else pass_through()):

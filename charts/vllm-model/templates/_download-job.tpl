@@ -12,7 +12,7 @@ make a new Job instead of a failed upgrade, and unchanged ones never download ag
 
 {{- define "vllm-model.downloadPodTemplate" -}}
 metadata:
-  labels: {{- toYaml (merge (dict "vllm-model/role" "download") (fromYaml (include "vllm-model.selectorLabels" .)) .Values.podLabels) | nindent 4 }}
+  labels: {{- toYaml (merge (dict "vllm-model/role" "download") (fromYaml (include "vllm-model.selectorLabels" .)) (.Values.podLabels | default dict)) | nindent 4 }}
 spec: {{- include "vllm-model.downloadPodSpec" . | nindent 2 }}
 {{- end }}
 
@@ -25,7 +25,7 @@ serviceAccountName: {{ include "vllm-model.serviceAccountName" . }}
 {{ . }}
 {{- end }}
 securityContext: {{- toYaml .Values.podSecurityContext | nindent 2 }}
-{{- with .Values.scheduling.nodeSelector }}
+{{- with fromYaml (include "vllm-model.stated" .Values.scheduling.nodeSelector) }}
 nodeSelector: {{- toYaml . | nindent 2 }}
 {{- end }}
 tolerations: {{- include "vllm-model.tolerations" . | nindent 2 }}

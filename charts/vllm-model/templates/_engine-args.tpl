@@ -53,10 +53,10 @@ vllm-model.modelArgs: what is served and under which names.
 {{- if or $model.chatTemplate.inline $model.chatTemplate.configMap }}
 - --chat-template=/etc/vllm/{{ $model.chatTemplate.key }}
 {{- end }}
-{{- if $model.adapters }}
+{{- with fromYaml (include "vllm-model.stated" $model.adapters) }}
 - --enable-lora
 - --lora-modules
-{{- range $name, $adapter := $model.adapters }}
+{{- range $name, $adapter := . }}
 - {{ printf "%s=%s" $name $adapter.source | quote }}
 {{- end }}
 {{- end }}

@@ -60,12 +60,12 @@ default. RDMA devices come along for groups.
 {{- define "vllm-model.resources" -}}
 {{- $devices := dict -}}
 {{- with include "vllm-model.podGpus" . | int -}}{{- $_ := set $devices $.Values.gpu.resourceName (toString .) -}}{{- end -}}
-{{- if .Values.rdma.enabled -}}{{- range $name, $count := .Values.rdma.resources -}}{{- $_ := set $devices $name (toString $count) -}}{{- end -}}{{- end -}}
-{{- toYaml (dict "requests" (merge (dict) $devices .Values.resources.requests) "limits" (merge (dict) $devices .Values.resources.limits)) -}}
+{{- if .Values.rdma.enabled -}}{{- range $name, $count := fromYaml (include "vllm-model.stated" .Values.rdma.resources) -}}{{- $_ := set $devices $name (toString $count) -}}{{- end -}}{{- end -}}
+{{- toYaml (dict "requests" (merge (dict) $devices (.Values.resources.requests | default dict)) "limits" (merge (dict) $devices (.Values.resources.limits | default dict))) -}}
 {{- end }}
 
 {{- define "vllm-model.securityContext" -}}
-{{- $context := deepCopy .Values.securityContext -}}
+{{- $context := deepCopy (.Values.securityContext | default dict) -}}
 {{- if .Values.rdma.enabled -}}
 {{- $_ := set $context "capabilities" (merge (dict "add" (list "IPC_LOCK")) ($context.capabilities | default dict)) -}}
 {{- end -}}

@@ -31,7 +31,7 @@ Inputs: dict "root" the root, "version" x.y.z.
 {{- end }}
 
 {{- define "vllm-model.imagePullSecrets" -}}
-{{- with concat .Values.engine.imagePullSecrets ((.Values.global | default dict).imagePullSecrets | default list) -}}
+{{- with concat (.Values.engine.imagePullSecrets | default list) ((.Values.global | default dict).imagePullSecrets | default list) -}}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end -}}
 {{- end }}

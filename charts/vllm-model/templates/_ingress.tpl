@@ -12,7 +12,7 @@ vllm-model.ingress: the paths of the API from outside, and no other: the engine'
 {{- end -}}
 apiVersion: networking.k8s.io/v1
 kind: Ingress
-metadata: {{- include "vllm-model.metadata" (dict "root" . "annotations" (merge (dict) $ingress.annotations (fromYaml (include "vllm-model.ingressAnnotations" .)))) | nindent 2 }}
+metadata: {{- include "vllm-model.metadata" (dict "root" . "annotations" (merge (dict) ($ingress.annotations | default dict) (fromYaml (include "vllm-model.ingressAnnotations" .)))) | nindent 2 }}
 spec:
   {{- with $ingress.className }}
   ingressClassName: {{ . }}

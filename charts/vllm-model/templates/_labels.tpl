@@ -16,12 +16,17 @@ vllm-model.servingLabels: the pods that take requests. In a group of pods only t
 vllm-model/role: server
 {{- end }}
 
+{{/*
+vllm-model.labels: labels of the objects themselves. global.partOf is the platform that a model belongs to (the umbrella sets it); it is
+on no pod, so that a model can leave the platform for a release of its own without a restart.
+*/}}
 {{- define "vllm-model.labels" -}}
 {{- $fixed := fromYaml (include "vllm-model.selectorLabels" .) -}}
 {{- $chart := dict
   "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
   "app.kubernetes.io/managed-by" .Release.Service -}}
-{{- toYaml (merge (dict) $fixed $chart .Values.commonLabels) -}}
+{{- with (.Values.global | default dict).partOf -}}{{- $_ := set $chart "app.kubernetes.io/part-of" . -}}{{- end -}}
+{{- toYaml (merge (dict) $fixed $chart (.Values.commonLabels | default dict)) -}}
 {{- end }}
 
 {{/*
@@ -34,7 +39,7 @@ A namespace is always written: `helm template | kubectl apply` and Kustomize wou
 name: {{ .name | default (include "vllm-model.fullname" $root) }}
 namespace: {{ $root.Release.Namespace }}
 labels: {{- toYaml (merge (dict) (fromYaml (include "vllm-model.labels" $root)) (.labels | default dict)) | nindent 2 }}
-{{- with merge (dict) (.annotations | default dict) $root.Values.commonAnnotations }}
+{{- with merge (dict) (.annotations | default dict) ($root.Values.commonAnnotations | default dict) }}
 annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}

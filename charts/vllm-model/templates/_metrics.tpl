@@ -22,7 +22,7 @@ namespace={{ .Release.Namespace | quote }},pod=~{{ include "vllm-model.podNamePa
 {{- end }}
 
 {{- define "vllm-model.extraMatchers" -}}
-{{- range $label, $value := .Values.autoscaling.prometheus.matchLabels -}}
+{{- range $label, $value := fromYaml (include "vllm-model.stated" .Values.autoscaling.prometheus.matchLabels) -}}
 ,{{ $label }}={{ $value | toString | quote }}
 {{- end -}}
 {{- end }}

@@ -19,7 +19,7 @@ vllm-model.callers: who may call the API, as a list of peers: the test, the gate
   {{- end }}
 {{- end }}
 {{- end }}
-{{- range concat .Values.networkPolicy.ingress.namespaces .Values.networkPolicy.ingress.monitoringNamespaces | uniq }}
+{{- range concat (.Values.networkPolicy.ingress.namespaces | default list) (.Values.networkPolicy.ingress.monitoringNamespaces | default list) | uniq }}
 - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ . }}}}
 {{- end }}
 {{- end }}

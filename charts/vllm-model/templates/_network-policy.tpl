@@ -16,10 +16,10 @@ The kubelet's probes come from the node and pass; so does `kubectl port-forward`
 {{- $pods := dict "matchLabels" (fromYaml (include "vllm-model.selectorLabels" .)) "matchExpressions" $roles -}}
 {{- $peers := list (dict "podSelector" $pods) -}}
 {{- $ingress := list -}}
-{{- with concat (fromYamlArray (include "vllm-model.callers" .)) $rules.ingress.from -}}
+{{- with concat (fromYamlArray (include "vllm-model.callers" .)) ($rules.ingress.from | default list) -}}
 {{- $ingress = append $ingress (dict "from" . "ports" (list (dict "port" (int $.Values.engine.port) "protocol" "TCP"))) -}}
 {{- end -}}
-{{- $egress := concat (fromYamlArray (include "vllm-model.egressDns" .)) (fromYamlArray (include "vllm-model.egressTraces" .)) $rules.egress.rules -}}
+{{- $egress := concat (fromYamlArray (include "vllm-model.egressDns" .)) (fromYamlArray (include "vllm-model.egressTraces" .)) ($rules.egress.rules | default list) -}}
 {{- if include "vllm-model.engineFetches" . -}}
 {{- $egress = concat $egress (fromYamlArray (include "vllm-model.egressWeights" .)) -}}
 {{- end -}}
@@ -52,7 +52,7 @@ spec:
       vllm-model/role: download
   policyTypes: [Ingress, Egress]
   ingress: []
-  egress: {{- toYaml (concat (fromYamlArray (include "vllm-model.egressDns" .)) (fromYamlArray (include "vllm-model.egressWeights" .)) .Values.networkPolicy.egress.rules) | nindent 4 }}
+  egress: {{- toYaml (concat (fromYamlArray (include "vllm-model.egressDns" .)) (fromYamlArray (include "vllm-model.egressWeights" .)) (.Values.networkPolicy.egress.rules | default list)) | nindent 4 }}
 {{- end -}}
 {{- end }}
 

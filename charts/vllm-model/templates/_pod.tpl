@@ -7,7 +7,7 @@ Inputs of the helpers here: dict "root" the root, "role" server (takes requests)
 {{- define "vllm-model.podTemplate" -}}
 {{- $root := .root -}}
 metadata:
-  labels: {{- toYaml (merge (dict "vllm-model/role" .role) (fromYaml (include "vllm-model.selectorLabels" $root)) $root.Values.podLabels $root.Values.commonLabels) | nindent 4 }}
+  labels: {{- toYaml (merge (dict "vllm-model/role" .role) (fromYaml (include "vllm-model.selectorLabels" $root)) ($root.Values.podLabels | default dict) ($root.Values.commonLabels | default dict)) | nindent 4 }}
   {{- with fromYaml (include "vllm-model.podAnnotations" $root) }}
   annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
@@ -24,7 +24,7 @@ template starts new pods.
 {{- $own = dict "cluster-autoscaler.kubernetes.io/safe-to-evict" "false" "karpenter.sh/do-not-disrupt" "true" -}}
 {{- end -}}
 {{- with .Values.model.chatTemplate.inline -}}{{- $_ := set $own "checksum/chat-template" (sha256sum .) -}}{{- end -}}
-{{- toYaml (merge (dict) .Values.podAnnotations $own) -}}
+{{- toYaml (merge (dict) (.Values.podAnnotations | default dict) $own) -}}
 {{- end }}
 
 {{/*
@@ -49,7 +49,7 @@ securityContext: {{- toYaml $root.Values.podSecurityContext | nindent 2 }}
 {{- with $root.Values.scheduling.schedulerName }}
 schedulerName: {{ . }}
 {{- end }}
-{{- with $root.Values.scheduling.nodeSelector }}
+{{- with fromYaml (include "vllm-model.stated" $root.Values.scheduling.nodeSelector) }}
 nodeSelector: {{- toYaml . | nindent 2 }}
 {{- end }}
 tolerations: {{- include "vllm-model.tolerations" $root | nindent 2 }}

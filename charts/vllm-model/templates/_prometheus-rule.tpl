@@ -26,7 +26,7 @@ model without a scaler has no maximum). Its runbook_url is the page and the head
 {{- $body := fromYaml (include (printf "vllm-model.alert.%s" $key) (dict "root" $root "alert" $alert)) -}}
 {{- if and $alert.enabled $body.expr -}}
 {{- $name := printf "Vllm%s%s" (substr 0 1 $key | upper) (substr 1 -1 $key) -}}
-{{- $labels := merge (dict "severity" $alert.severity "model" $model "namespace" $root.Release.Namespace) $rules.alertLabels -}}
+{{- $labels := merge (dict "severity" $alert.severity "model" $model "namespace" $root.Release.Namespace) ($rules.alertLabels | default dict) -}}
 {{- $annotations := dict "summary" $body.summary "description" (printf "%s (model %s in %s)" $body.description $model $root.Release.Namespace) "runbook_url" (printf "%s#%s" $rules.runbookBaseUrl (lower $name)) -}}
 {{- $list = append $list (dict "alert" $name "expr" $body.expr "for" ($body.for | default $alert.for) "labels" $labels "annotations" $annotations) -}}
 {{- end -}}

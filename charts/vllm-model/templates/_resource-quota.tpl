@@ -8,6 +8,6 @@ apiVersion: v1
 kind: ResourceQuota
 metadata: {{- include "vllm-model.metadata" (dict "root" .) | nindent 2 }}
 spec:
-  hard: {{- toYaml .Values.resourceQuota.hard | nindent 4 }}
+  hard: {{- include "vllm-model.stated" .Values.resourceQuota.hard | nindent 4 }}
 {{- end -}}
 {{- end }}

@@ -58,7 +58,7 @@ vllm-model.kedaTriggers: demand first (the one that wakes), then metrics, hours,
 {{- range fromYamlArray (include "vllm-model.metricTriggers" .) }}
 {{ include "vllm-model.prometheusTrigger" (dict "root" $root "trigger" .) }}
 {{- end }}
-{{- range $name, $hours := .Values.autoscaling.triggers.cron }}
+{{- range $name, $hours := fromYaml (include "vllm-model.stated" .Values.autoscaling.triggers.cron) }}
 - type: cron
   name: {{ $name }}
   metadata:
@@ -113,7 +113,7 @@ Inputs: dict "root" the root, "trigger" an entry of vllm-model.metricTriggers.
   {{- if $zero }}
   useCachedMetrics: true
   {{- end }}
-  metadata: {{- toYaml (merge $own $prometheus.parameters) | nindent 4 }}
+  metadata: {{- toYaml (merge $own ($prometheus.parameters | default dict)) | nindent 4 }}
   {{- with $prometheus.authentication.name }}
   authenticationRef: {name: {{ . }}, kind: {{ $prometheus.authentication.kind }}}
   {{- end }}

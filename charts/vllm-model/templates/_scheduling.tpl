@@ -6,17 +6,17 @@ Where the pods of a model may run.
 vllm-model.tolerations: taints of GPU pools, of spot pools where allowed, and the user's; never a list that replaces another.
 */}}
 {{- define "vllm-model.tolerations" -}}
-{{- $spot := ternary .Values.spot.tolerations list .Values.spot.enabled -}}
-{{- toYaml (concat .Values.gpu.tolerations $spot .Values.scheduling.tolerations | uniq) -}}
+{{- $spot := ternary .Values.spot.tolerations list .Values.spot.enabled | default list -}}
+{{- toYaml (concat (.Values.gpu.tolerations | default list) $spot (.Values.scheduling.tolerations | default list) | uniq) -}}
 {{- end }}
 
 {{/*
 vllm-model.gpuExpressions: gpu.nodeLabels as match expressions; an empty list of values means that the label exists.
 */}}
 {{- define "vllm-model.gpuExpressions" -}}
-{{- range $label, $values := .Values.gpu.nodeLabels }}
-- key: {{ $label }}
-  operator: {{ ternary "In" "Exists" (gt (len $values) 0) }}
+{{- range $label, $values := fromYaml (include "vllm-model.stated" .Values.gpu.nodeLabels) }}
+- key: {{ $label | quote }}
+  operator: {{ ternary "In" "Exists" (not (empty $values)) }}
   {{- with $values }}
   values: {{- toYaml . | nindent 4 }}
   {{- end }}
@@ -28,7 +28,7 @@ vllm-model.affinity: the user's affinity with the GPU's node labels added to eve
 expressions within one must all hold).
 */}}
 {{- define "vllm-model.affinity" -}}
-{{- $affinity := deepCopy .Values.scheduling.affinity -}}
+{{- $affinity := deepCopy (.Values.scheduling.affinity | default dict) -}}
 {{- $gpu := fromYamlArray (include "vllm-model.gpuExpressions" .) -}}
 {{- if $gpu -}}
 {{- $node := $affinity.nodeAffinity | default dict -}}

@@ -9,7 +9,7 @@ Its port may differ from the engine's; it goes to the pods' port by name. On GKE
 an Ingress of controller gce needs.
 */}}
 {{- define "vllm-model.service" -}}
-{{- $annotations := merge (dict) .Values.service.annotations -}}
+{{- $annotations := merge (dict) (.Values.service.annotations | default dict) -}}
 {{- if and .Values.ingress.enabled (eq .Values.ingress.controller "gce") -}}
 {{- $backend := dict "cloud.google.com/backend-config" (dict "default" (include "vllm-model.fullname" .) | toJson) "cloud.google.com/neg" `{"ingress":true}` -}}
 {{- $annotations = merge $annotations $backend -}}

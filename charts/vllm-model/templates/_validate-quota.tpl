@@ -5,7 +5,7 @@ silence: the ReplicaSet says so in its events, and the scaler waits for ever.
 {{- define "vllm-model.problems.quota" -}}
 {{- $found := list -}}
 {{- $key := printf "requests.%s" .Values.gpu.resourceName -}}
-{{- if and .Values.resourceQuota.enabled (hasKey .Values.resourceQuota.hard $key) -}}
+{{- if and .Values.resourceQuota.enabled (hasKey (.Values.resourceQuota.hard | default dict) $key) -}}
 {{- $hard := int (get .Values.resourceQuota.hard $key) -}}
 {{- $replicas := ternary .Values.replicas .Values.autoscaling.maxReplicas (eq .Values.autoscaling.type "none") | int -}}
 {{- $surge := include "vllm-model.surgeReplicas" (dict "root" . "replicas" $replicas) | int -}}
