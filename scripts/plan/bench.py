@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 
-from scripts.plan.cases import MemoryCase, StartCase, memory_cases, start_cases
-from scripts.plan.catalog import GIB
+from scripts.plan.cases import LatencyCase, MemoryCase, StartCase, latency_cases, memory_cases, start_cases
 from scripts.plan.fit import TIGHT_MARGIN, Fit, fit
 from scripts.plan.startup import plan
 
@@ -84,6 +83,25 @@ def _start_score(case: StartCase) -> StartScore:
     return StartScore(case, sum(p.expected for p in parts), sum(p.bound for p in parts))
 
 
+@dataclass(frozen=True)
+class LatencyScore:
+    """A case, and how far off both times are (0.1: ten per cent)."""
+
+    case: LatencyCase
+    ttft_error: float
+    tpot_error: float
+
+
+def score_latency(path: Path) -> tuple[list[LatencyScore], list[tuple[str, str]]]:
+    """Scores, and the cases left out with their reason."""
+    cases, left_out = latency_cases(path)
+    scores = []
+    for case in cases:
+        ttft, tpot = case.speed.under_load(case.concurrency, case.prompt, case.output)
+        scores.append(LatencyScore(case, abs(ttft / case.ttft - 1), abs(tpot / case.tpot - 1)))
+    return scores, left_out
+
+
 def memory_targets(scores: list[MemoryScore]) -> list[Target]:
     errors = sorted(s.kv_error for s in scores if s.kv_error is not None and s.case.exact_version)
     return [
@@ -106,7 +124,3 @@ def start_targets(scores: list[StartScore]) -> list[Target]:
 def p90(values: list[float]) -> float:
     """The 90th percentile, interpolated; the only value where there is one."""
     return quantiles(values, n=10, method="inclusive")[8] if len(values) > 1 else values[0]
-
-
-def gib(value: float) -> str:
-    return f"{value / GIB:.2f}"

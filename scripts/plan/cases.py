@@ -1,8 +1,8 @@
 """Measured cases: rows of public logs and tables, made into what the planner is asked.
 
-Two files: ``kv_cases.csv`` (memory as engines logged it, one row a start) and ``startup_cases.csv`` (seconds a phase
-took). Their cells are what the sources say, in words; here they become flags. What a row does not tell is listed and
-the row left out before anything is scored.
+Three files: ``kv_cases.csv`` (memory as engines logged it, one row a start), ``startup_cases.csv`` (seconds a phase
+took) and ``latency_cases.csv`` (what users saw under a steady load). Their cells are what the sources say, in words;
+here they become flags. What a row does not tell is listed, and the row left out before anything is scored.
 """
 
 import csv
@@ -15,6 +15,8 @@ from typing import TypeVar
 from scripts.console import UserError
 from scripts.plan.catalog import GIB, find_gpu
 from scripts.plan.fit import Setup
+from scripts.plan.kv_cache import layout
+from scripts.plan.latency import Speed
 from scripts.plan.model_facts import Model
 from scripts.plan.sources import known_models
 from scripts.plan.startup import Start, compiles
@@ -22,6 +24,17 @@ from scripts.plan.startup import Start, compiles
 T = TypeVar("T")
 
 KV_COLUMNS = ("case_id", "model", "gpu", "tp", "vllm_version", "gpu_memory_utilization", "outcome", "source")
+LATENCY_COLUMNS = (
+    "case_id",
+    "model",
+    "gpu",
+    "tensor",
+    "prompt_tokens",
+    "output_tokens",
+    "concurrency",
+    "ttft_ms",
+    "tpot_ms",
+)
 STARTUP_COLUMNS = (
     "case_id",
     "checkpoint_gb",
@@ -46,6 +59,21 @@ class MemoryCase:
     kv_bytes: float | None
     exact_version: bool
     """The version is stated by the source, not inferred from a date."""
+
+
+@dataclass(frozen=True)
+class LatencyCase:
+    """A measured load: so many requests running all the time, and what their users saw. Seconds."""
+
+    name: str
+    speed: Speed
+    prompt: float
+    output: float
+    concurrency: int
+    ttft: float
+    tpot: float
+    fitted: bool
+    """The row was used to fit the efficiencies; the others judge them."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +111,32 @@ def memory_cases(path: Path) -> tuple[list[MemoryCase], list[tuple[str, str]]]:
 def start_cases(path: Path) -> tuple[list[StartCase], list[tuple[str, str]]]:
     """The cases that can be asked, and (case, reason) of those that cannot."""
     return _sorted_out(rows(path, STARTUP_COLUMNS), _start_case)
+
+
+def latency_cases(path: Path) -> tuple[list[LatencyCase], list[tuple[str, str]]]:
+    """The cases that can be asked, and (case, reason) of those that cannot."""
+    return _sorted_out(rows(path, LATENCY_COLUMNS), _latency_case)
+
+
+def _latency_case(row: dict[str, str]) -> LatencyCase:
+    model = _model(row["model"], "")
+    tensor = int(row["tensor"])
+    return LatencyCase(
+        name=row["case_id"],
+        speed=Speed(
+            model,
+            find_gpu(row["gpu"]),
+            tensor,
+            kv_token_bytes=layout(model, tensor=tensor).token_bytes,
+            quantization=row["quantization"],
+        ),
+        prompt=float(row["prompt_tokens"]),
+        output=float(row["output_tokens"]),
+        concurrency=int(row["concurrency"]),
+        ttft=float(row["ttft_ms"]) / 1000,
+        tpot=float(row["tpot_ms"]) / 1000,
+        fitted=row["used_for_the_fit"] == "yes",
+    )
 
 
 def _sorted_out(

@@ -136,7 +136,7 @@ def fit(model: Model, setup: Setup) -> Fit:
         pipeline=setup.pipeline,
         kv_dtype=model.kv_dtype if setup.kv_dtype == "auto" else setup.kv_dtype,
         block_size=setup.block_size,
-        batched_tokens=batched,
+        in_flight_tokens=batched * of.in_flight,
         hybrid_manager=setup.hybrid_manager,
         prefix_caching=setup.prefix_caching,
     )

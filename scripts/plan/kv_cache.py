@@ -24,11 +24,11 @@ class Layout:
 
     block_bytes: int
     groups: tuple["Group", ...]
-    batched_tokens: int
+    in_flight_tokens: int
 
     def blocks(self, length: int) -> int:
         """Blocks that one sequence of ``length`` tokens holds at most."""
-        return sum(g.copies * g.blocks(length, self.batched_tokens) for g in self.groups)
+        return sum(g.copies * g.blocks(length, self.in_flight_tokens) for g in self.groups)
 
     def request_bytes(self, length: int) -> int:
         return self.blocks(length) * self.block_bytes
@@ -65,13 +65,13 @@ class Group:
     window: int
     state_blocks: int
 
-    def blocks(self, length: int, batched_tokens: int) -> int:
+    def blocks(self, length: int, in_flight_tokens: int) -> int:
         if self.kind == "state":
             return self.state_blocks
         if self.kind == "sliding":  # + 1: the window need not start at a block's edge
-            return ceil(min(self.window - 1 + batched_tokens, length) / self.block_size) + 1
+            return ceil(min(self.window - 1 + in_flight_tokens, length) / self.block_size) + 1
         if self.kind == "chunked":
-            return ceil(min(self.window + batched_tokens, length) / self.block_size)
+            return ceil(min(self.window + in_flight_tokens, length) / self.block_size)
         return ceil(length / self.block_size)
 
 
@@ -107,13 +107,14 @@ def layout(
     pipeline: int = 1,
     kv_dtype: str = "auto",
     block_size: int = BLOCK,
-    batched_tokens: int = 2048,
+    in_flight_tokens: int = 2048,
     hybrid_manager: bool = True,
     prefix_caching: bool = True,
 ) -> Layout:
     """The cache of the fullest pipeline stage.
 
     Args:
+        in_flight_tokens: tokens of the steps that are under way at once: windows keep blocks for them.
         hybrid_manager: off (some KV connectors), windows and chunks are charged as full attention.
         prefix_caching: keeps two states a sequence in models with a recurrent state (mode ``align``), else one.
     """
@@ -124,7 +125,7 @@ def layout(
     widest = max(tokens, default=0)
     size = _group_size(layers)
     if not widest:
-        return Layout(state_page * size, tuple(Group("state", 1, BLOCK, 0, 1) for _ in kinds), batched_tokens)
+        return Layout(state_page * size, tuple(Group("state", 1, BLOCK, 0, 1) for _ in kinds), in_flight_tokens)
     if state_page > block_size * widest:  # attention blocks grow until their page holds a state
         block_size = ceil(state_page / widest / BLOCK) * BLOCK
     page = block_size * widest
@@ -133,7 +134,7 @@ def layout(
         Group(a.kind, ceil(n / size), page // t if t else block_size, a.window, states)
         for a, n, t in zip(kinds, layers, tokens, strict=True)
     )
-    return Layout(page * size, groups, batched_tokens)
+    return Layout(page * size, groups, in_flight_tokens)
 
 
 def _charged(attention: Attention, hybrid_manager: bool) -> Attention:

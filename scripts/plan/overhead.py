@@ -31,6 +31,11 @@ class Engine:
     def utilization(self) -> float:
         return float(self.row["utilization"])
 
+    @property
+    def in_flight(self) -> int:
+        """Steps whose tokens a sliding window keeps blocks for."""
+        return int(self.row["inFlight"])
+
     def sequences(self, gpu: Gpu) -> int:
         """Default ``--max-num-seqs``."""
         return int(self.row["sequences"][0 if gpu.large else 1])

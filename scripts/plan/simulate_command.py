@@ -236,7 +236,7 @@ def _print(results: list[Result], requests: list[trace.Request], setting: Settin
 
 
 def _compare(path: Path, rules: Rules, target: float, *, as_json: bool) -> None:
-    result = compare_timeline(timeline(path), rules, target)
+    result = compare_timeline(timeline(path, rules, target))
     if as_json:
         tables.print_json({"equal": round(result.equal, 4), "samples": [list(s) for s in result.samples]})
         return
