@@ -5,11 +5,14 @@ What the cluster must know before an object of this release can be applied.
 {{/*
 vllm-model.crdMissing: "true" where a cluster answered and does not know the kind. Offline renders (helm template, lint, GitOps
 previews) have a fixed list of groups without kinds, so the absence of a kind there says nothing; a live cluster lists kinds.
+What the release itself brings (global.bringsApis, set by the umbrella: keda.sh) is not missing: GitOps tools hand in the kinds of a
+cluster, render before they install, and install CRDs first.
 Inputs: dict "root" the root, "api" group/version/Kind.
 */}}
 {{- define "vllm-model.crdMissing" -}}
 {{- $apis := .root.Capabilities.APIVersions -}}
-{{- if and ($apis.Has "apps/v1/Deployment") (not ($apis.Has .api)) -}}true{{- end -}}
+{{- $brought := dig "bringsApis" list (.root.Values.global | default dict) -}}
+{{- if and ($apis.Has "apps/v1/Deployment") (not ($apis.Has .api)) (not (has (splitList "/" .api | first) $brought)) -}}true{{- end -}}
 {{- end }}
 
 {{/*

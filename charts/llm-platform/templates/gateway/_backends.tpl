@@ -7,7 +7,7 @@ llm-platform.gateway.backends: a YAML list, one entry a model, sorted by name:
   name            entry of `models` or externalModels; names the HAProxy backend
   demand          what the scaler asks for: /demand/<demand>, the name of the model's objects
   names           names that clients may put into `model`
-  host, port      headless name of the pods, and their port
+  host, port      headless name of the pods and their port; where there is none, the Service, which balances by itself
   serviceHost, servicePort  a name that always resolves, for requests that wait
   slots           pods there may be at once
   holds           whether requests wait while it has no pod
@@ -40,8 +40,9 @@ Inputs: dict "root" the umbrella's root, "roots" the models' roots (llm-platform
   "name" .name
   "demand" (include "vllm-model.fullname" .model)
   "names" (concat ($values.model.servedNames | default (list $values.model.id)) (keys ($values.model.adapters | default dict) | sortAlpha))
-  "host" (printf "%s.%s" (include "vllm-model.headlessName" .model) $domain)
-  "port" (int $values.engine.port)
+  "host" (printf "%s.%s" (ternary (include "vllm-model.headlessName" .model) (include "vllm-model.fullname" .model) $values.service.headless) $domain)
+  "port" (int (ternary $values.engine.port $values.service.port $values.service.headless))
+  "podPort" (int $values.engine.port)
   "serviceHost" (printf "%s.%s" (include "vllm-model.fullname" .model) $domain)
   "servicePort" (int $values.service.port)
   "slots" (add 2 (int (ternary $values.autoscaling.maxReplicas $values.replicas $scaled)))
@@ -63,6 +64,7 @@ Inputs: dict "root" the umbrella's root, "roots" the models' roots (llm-platform
   "names" $external.servedNames
   "host" (printf "%s.%s" ($external.headlessService | default (printf "%s-pods" $service)) $domain)
   "port" (int ($external.port | default 8000))
+  "podPort" (int ($external.port | default 8000))
   "serviceHost" (printf "%s.%s" $service $domain)
   "servicePort" (int ($external.servicePort | default $external.port | default 8000))
   "slots" (add 2 (int ($external.maxReplicas | default 4)))

@@ -19,7 +19,7 @@ Inputs: dict "root" the umbrella's root, "into" an empty dict.
 {{- range $limit, $value := $tenant.limits -}}{{- if $value -}}{{- $_ := set $limits $limit true -}}{{- end -}}{{- end -}}
 {{- end -}}
 {{- range $key, $value := dict
-  "root" .root "gateway" .root.Values.gateway "backends" $backends "routes" $routes
+  "root" .root "roots" $roots "gateway" .root.Values.gateway "backends" $backends "routes" $routes
   "tenants" $tenants "grants" $grants "limits" $limits -}}
 {{- $_ := set $.into $key $value -}}
 {{- end -}}

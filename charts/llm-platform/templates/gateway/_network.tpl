@@ -171,7 +171,7 @@ spec:
           podSelector:
             matchLabels: {{- toYaml $backend.podLabels | nindent 14 }}
       ports:
-        - {port: {{ int $backend.port }}, protocol: TCP}
+        - {port: {{ int $backend.podPort }}, protocol: TCP}
     {{- end }}
     {{- with $policy.egress }}
     {{- toYaml . | nindent 4 }}

@@ -62,3 +62,13 @@ the namespace of every Prometheus, whatever the stack's own names are.
 {{- define "llm-platform.prometheusAddress" -}}
 http://prometheus-operated.{{ index .Values "kube-prometheus-stack" "namespaceOverride" | default .Release.Namespace }}.svc:9090
 {{- end }}
+
+{{/*
+llm-platform.brings: API groups whose CRDs come with this release, as a YAML list.
+*/}}
+{{- define "llm-platform.brings" -}}
+{{- $groups := list -}}
+{{- if and .Values.keda.enabled (or .Values.keda.crds.install (.Files.Glob "crds/*.yaml")) -}}{{- $groups = append $groups "keda.sh" -}}{{- end -}}
+{{- if (index .Values "kube-prometheus-stack").enabled -}}{{- $groups = append $groups "monitoring.coreos.com" -}}{{- end -}}
+{{- toYaml $groups -}}
+{{- end }}

@@ -29,12 +29,12 @@ Inputs: dict "root", "name", "entry", "into" as above.
 {{- $subchart := index .root.Subcharts "vllm-model" -}}
 {{- $values := deepCopy $subchart.Values -}}
 {{- $_ := set $values "enabled" true -}}
-{{- $_ := set $values "global" (deepCopy (.root.Values.global | default dict)) -}}
+{{- $platform := dict "partOf" .root.Release.Name "bringsApis" (include "llm-platform.brings" .root | fromYamlArray) -}}
+{{- $_ := set $values "global" (merge $platform (.root.Values.global | default dict)) -}}
 {{- $namespace := .entry.namespace | default .root.Release.Namespace -}}
 {{- include "llm-platform.fillDefaults" (dict "root" .root "values" $values) -}}
 {{- include "llm-platform.overlay" (dict "base" $values "over" (omit .entry "namespace" "gateway" "enabled")) -}}
 {{- include "llm-platform.fillShutdown" (dict "root" .root "values" $values) -}}
-{{- $_ := set $values "commonLabels" (merge (dict "app.kubernetes.io/part-of" .root.Release.Name) ($values.commonLabels | default dict)) -}}
 {{- $release := merge (dict "Name" .name "Namespace" $namespace) .root.Release -}}
 {{- $_ := set .into .name (dict
   "Values" $values
@@ -47,20 +47,17 @@ Inputs: dict "root", "name", "entry", "into" as above.
 
 {{/*
 llm-platform.overlay: lays one tree over another, in place. Sprig's merge functions take false, 0 and "" for "not said"
-in one or the other version; here every value that is said wins, and null takes a key away, as in a values file.
+in one or the other version; here every value that is said wins. Null does what Helm makes it do in a values file: it takes
+a default away, and stays where there is none.
 Inputs: dict "base" the tree to change, "over" the tree on top.
 */}}
 {{- define "llm-platform.overlay" -}}
 {{- $base := .base -}}
 {{- range $key, $value := .over -}}
-{{- if kindIs "invalid" $value -}}
+{{- if and (kindIs "invalid" $value) (hasKey $base $key) -}}
 {{- $_ := unset $base $key -}}
 {{- else if and (kindIs "map" $value) (kindIs "map" (get $base $key)) -}}
 {{- include "llm-platform.overlay" (dict "base" (get $base $key) "over" $value) -}}
-{{- else if kindIs "map" $value -}}
-{{- $fresh := dict -}}
-{{- include "llm-platform.overlay" (dict "base" $fresh "over" $value) -}}
-{{- $_ := set $base $key $fresh -}}
 {{- else -}}
 {{- $_ := set $base $key $value -}}
 {{- end -}}

@@ -1,0 +1,103 @@
+{{/*
+Rules of the gateway. Inputs of each: the facts (llm-platform.gateway.facts).
+*/}}
+
+{{- define "llm-platform.problems.names" -}}
+{{- range $name, $external := .gateway.externalModels }}
+{{- if hasKey $.root.Values.models $name }}
+{{- include "llm-platform.problem" (list
+  (printf "gateway.externalModels.%s has the name of an entry of models: names of backends, of paths and of demand would be the same." $name)
+  (printf "Please rename it; where its objects keep their names: gateway.externalModels.<other name>: {service: %s, ...}" $name)) }}
+{{- end }}
+{{- end }}
+{{- $own := dict }}
+{{- range $backend := .backends }}{{ $_ := set $own $backend.name true }}{{ end }}
+{{- range $backend := .backends }}
+{{- range $name := $backend.names }}
+{{- if not (regexMatch "^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$" $name) }}
+{{- include "llm-platform.problem" (list
+  (printf "Model %s serves the name %q, which the gateway cannot route: only letters, digits and . _ : / @ + - may be in it." $backend.name $name)
+  (printf "Please set models.%s.model.servedNames: [%s]" $backend.name (regexReplaceAll "[^A-Za-z0-9._:/@+-]+" $name "-" | trimPrefix "-"))) }}
+{{- end }}
+{{- if and (hasKey $own $name) (ne $name $backend.name) }}
+{{- include "llm-platform.problem" (list
+  (printf "Model %s serves the name %q, which is also the entry of another model: /models/%s/v1 would be two models." $backend.name $name $name)
+  (printf "Please rename the entry models.%s, or take the name out of models.%s.model.servedNames." $name $backend.name)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "llm-platform.problems.access" -}}
+{{- $auth := .gateway.auth }}
+{{- if not (or $auth.apiKeys.enabled $auth.jwt.enabled $auth.clientCertificates.enabled $auth.anonymousTenant) }}
+{{- include "llm-platform.problem" (list
+  "gateway.auth has no way in: every request would be 401."
+  "Please set gateway.auth.apiKeys.enabled: true, or another way; for everybody without a key: gateway.auth.anonymousTenant: <a tenant>.") }}
+{{- end }}
+{{- with $auth.anonymousTenant }}
+{{- if not (hasKey $.tenants .) }}
+{{- include "llm-platform.problem" (list
+  (printf "gateway.auth.anonymousTenant is %q, and there is no such tenant: every request without a key would be 401." .)
+  (printf "Please set tenants.%s: {models: [\"*\"]}, or name another tenant." .)) }}
+{{- end }}
+{{- end }}
+{{- if and $auth.clientCertificates.enabled (not .gateway.tls.secret) }}
+{{- include "llm-platform.problem" (list
+  "gateway.auth.clientCertificates needs TLS at the gateway: without it no certificate is ever sent."
+  "Please set gateway.tls.secret: <Secret of type kubernetes.io/tls>.") }}
+{{- end }}
+{{- if and (eq .gateway.type "inference-extension") (not .gateway.inferenceExtension.gatewayRef.name) }}
+{{- include "llm-platform.problem" (list
+  "gateway.type inference-extension hangs routes on a Gateway of yours, and none is named."
+  "Please set gateway.inferenceExtension.gatewayRef: {name: <Gateway>, namespace: <its namespace>}.") }}
+{{- end }}
+{{- end }}
+
+{{- define "llm-platform.problems.capacity" -}}
+{{- $gateway := .gateway }}
+{{- $needed := div (mul 2 (include "llm-platform.gateway.bufferBytes" $gateway | int) (int $gateway.maxConnections)) 1048576 }}
+{{- $limit := include "llm-platform.mebibytes" (dig "limits" "memory" "" $gateway.resources) | int }}
+{{- if and $limit (gt (int $needed) $limit) }}
+{{- include "llm-platform.problem" (list
+  (printf "gateway.resources.limits.memory is %v, and %d connections with two buffers of %d KiB each may take %d MiB: the pod would be killed under load." $gateway.resources.limits.memory (int $gateway.maxConnections) (div (include "llm-platform.gateway.bufferBytes" $gateway | int) 1024) $needed)
+  (printf "Please set gateway.resources.limits.memory: %dMi, or lower gateway.maxConnections or gateway.limits.readableBodyKiB." (add 256 $needed))) }}
+{{- end }}
+{{- if and $gateway.autoscaling.enabled .limits }}
+{{- include "llm-platform.problem" (list
+  "gateway.autoscaling changes the number of pods, and tenants have limits: each pod counts alone and allows its share of a fixed number."
+  "Please set gateway.autoscaling.enabled: false and gateway.replicas to what the peak needs, or take the limits away.") }}
+{{- end }}
+{{- range $name, $tenant := .tenants }}
+{{- range $limit := list "concurrentRequests" "tokensPerMinute" }}
+{{- $number := int (get $tenant.limits $limit) }}
+{{- if and $number (lt $number (int $gateway.replicas)) }}
+{{- include "llm-platform.problem" (list
+  (printf "tenants.%s.limits.%s is %d, less than the %d pods of the gateway: each pod allows at least one, so the tenant would get %d." $name $limit $number (int $gateway.replicas) (int $gateway.replicas))
+  (printf "Please set tenants.%s.limits.%s: %d or more, or gateway.replicas: %d." $name $limit (int $gateway.replicas) $number)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if eq (include "llm-platform.gateway.isHaproxy" .root) "true" }}
+{{- range $name, $model := .roots }}
+{{- if and (eq $model.Values.autoscaling.type "keda") (eq (int $model.Values.autoscaling.minReplicas) 0) }}
+{{- $budget := include "vllm-model.startupBudgetSeconds" $model | int }}
+{{- if lt (int $gateway.hold.seconds) $budget }}
+{{- include "llm-platform.problem" (list
+  (printf "gateway.hold.seconds is %d, and model %s may take %d s to start: requests that wake it would end in 503 before it is up." (int $gateway.hold.seconds) $name $budget)
+  (printf "Please set gateway.hold.seconds: %d, or models.%s.autoscaling.minReplicas: 1." (add 60 $budget) $name)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+llm-platform.mebibytes: a quantity of memory (2Gi, 2560Mi, 2G, bytes) in MiB; nothing for nothing.
+*/}}
+{{- define "llm-platform.mebibytes" -}}
+{{- $number := regexFind "^[0-9.]+" (toString .) | float64 -}}
+{{- $unit := regexFind "[A-Za-z]+$" (toString .) -}}
+{{- $factors := dict "" 1 "k" 1000 "Ki" 1024 "M" 1000000 "Mi" 1048576 "G" 1000000000 "Gi" 1073741824 "T" 1000000000000 "Ti" 1099511627776 -}}
+{{- divf (mulf $number (get $factors $unit | default 1)) 1048576 | int -}}
+{{- end }}

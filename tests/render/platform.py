@@ -1,0 +1,44 @@
+"""Short words for tests of the umbrella: render it with stubs for its operators, and see what these were given."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from scripts.platform_chart import stubbed
+from scripts.render import Object, Render, render
+
+Values = dict[str, Any]
+
+QUIET: Values = {
+    "gateway": {"enabled": False},
+    "gpu-operator": {"enabled": False},
+    "keda": {"enabled": False},
+    "kube-prometheus-stack": {"enabled": False},
+    "priorityClasses": {"create": False},
+}
+"""Nothing but models: no gateway, no operators, and so nothing that the platform would tell a model."""
+
+TINY: Values = {"model": {"id": "org/tiny"}, "weights": {"sizeGiB": 15}}
+
+
+def platform(*values: Mapping[str, Any], **options: Any) -> Render:
+    """Renders the umbrella as release ``llm`` in namespace ``llm``."""
+    return render(stubbed(), list(values), **{"release": "llm", "namespace": "llm", **options})
+
+
+def given(made: Render, operator: str) -> Values:
+    """The values that a dependency was given."""
+    values: Values = json.loads(made.one("ConfigMap", f"stub-{operator}")["data"]["values.json"])
+    return values
+
+
+def of_model(made: Render, name: str) -> list[Object]:
+    """The objects of one model."""
+    label = "app.kubernetes.io/instance"
+    return [body for body in made.objects if (body["metadata"].get("labels") or {}).get(label) == name]
+
+
+def haproxy_config(made: Render) -> str:
+    """The gateway's configuration."""
+    text: str = made.one("ConfigMap", "llm-gateway")["data"]["haproxy.cfg"]
+    return text
