@@ -88,8 +88,9 @@ def _object(schema: Schema, default: Any, form: Form) -> Schema:
             properties[name] = _object(child, child_default, form)
             required.append(name)
         else:
-            properties[name] = _knob(child, child_default, form)
-            required += [] if may_be_null(child, child_default) else [name]
+            unset = optional or may_be_null(child, child_default)
+            properties[name] = _knob(child, child_default, form, unset=unset)
+            required += [] if unset else [name]
     result["properties"] = properties
     if form is Form.STRICT and required:
         result["required"] = required
@@ -97,10 +98,10 @@ def _object(schema: Schema, default: Any, form: Form) -> Schema:
     return result
 
 
-def _knob(schema: Schema, default: Any, form: Form) -> Schema:
+def _knob(schema: Schema, default: Any, form: Form, *, unset: bool) -> Schema:
     """A knob: its value, null if it may be unset, and its default."""
     result = _value(schema, form)
-    if may_be_null(schema, default):
+    if unset:
         result = nullable(result)
     if default is not MISSING:
         result["default"] = default
