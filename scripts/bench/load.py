@@ -7,8 +7,8 @@ It uses the standard library only, so that it also runs where no package is: on 
 
 Every line of its output is a JSON object: ``{"kind": "status"}`` once a second, ``{"kind": "request"}`` for each
 request that has ended. Times are Unix time in seconds. With ``--control`` it reads commands from its standard input:
-``burst N`` starts N requests of the group ``burst`` at once, ``stop`` (or the end of the input) starts no more, and the
-process ends when the last request has.
+``burst N TOKENS GROUP`` starts N streams at once, ``leave`` makes their clients hang up, ``stop`` (or the end of the
+input) starts no more, and the process ends when the last request has.
 
 Fates:
     ok           a whole answer, and the one that was expected
@@ -61,7 +61,7 @@ class Request:
     """One request and its fate.
 
     Attributes:
-        group: what it was sent for: ``short``, ``stream`` (long, renewed as it ends), ``overlong`` or ``burst``.
+        group: what it was sent for: ``short``, ``stream`` (long, renewed as it ends), or the group of a burst.
         started, first, ended: Unix time in seconds; ``first`` is the first token's, 0 if there was none.
         largest_gap: longest silence between two tokens, in seconds.
     """
@@ -340,12 +340,12 @@ class Load:
             self.start_short()
             await self.pause(self.random.expovariate(rate))
 
-    async def long_streams(self, group: str, tokens: int, spread: float) -> None:
+    async def long_streams(self) -> None:
         """A client with one long stream after another; the first ones start spread over a time."""
-        await self.pause(self.random.random() * spread)
+        await self.pause(self.random.random() * self.arguments.spread)
         while not self.stopped.is_set():
             began = time.monotonic()
-            await self.start(group, stream=True, tokens=tokens)
+            await self.start("stream", stream=True, tokens=self.arguments.stream_tokens)
             await self.pause(max(0.0, 0.5 - (time.monotonic() - began)))
 
     async def pause(self, seconds: float) -> None:
@@ -366,8 +366,9 @@ class Load:
         """A line of the standard input; empty at its end."""
         word, *rest = line.split() or ["stop"]
         if word == "burst":
+            tokens = int(rest[1]) if len(rest) > 1 else self.arguments.tokens
             for _ in range(int(rest[0])):
-                self.start("burst", stream=True, tokens=int(rest[1]) if len(rest) > 1 else self.arguments.tokens)
+                self.start(rest[2] if len(rest) > 2 else "burst", stream=True, tokens=tokens)
         elif word == "leave":
             for task, request in list(self.tasks.items()):
                 if request.group == "burst":
@@ -384,8 +385,7 @@ class Load:
             await read_commands(self.command)
         makers: list[Callable[[], Awaitable[None]]] = [self.clients] * asked.clients
         makers += [self.open_loop] if any(rate for _, rate in asked.rate) else []
-        makers += [lambda: self.long_streams("stream", asked.stream_tokens, asked.spread)] * asked.streams
-        makers += [lambda: self.long_streams("overlong", asked.overlong_tokens, 1)] * asked.overlong
+        makers += [self.long_streams] * asked.streams
         status = asyncio.ensure_future(self.status())
         running = [asyncio.ensure_future(maker()) for maker in makers]
         await self.pause(asked.seconds or 1e9)
@@ -454,8 +454,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--streams", type=int, default=0, help="long streams in flight at all times")
     add("--stream-tokens", type=int, default=200)
     add("--spread", type=float, default=10.0, help="seconds over which the first long streams start")
-    add("--overlong", type=int, default=0, help="streams that are longer than any drain, in a group of their own")
-    add("--overlong-tokens", type=int, default=2000)
     add("--answers", choices=["known", "counted"], default="counted")
     add("--connections", choices=["new", "keep"], default="new", help="a connection for each request, or kept open")
     add("--limit", type=float, default=300, help="seconds after which a request is given up")

@@ -1,8 +1,11 @@
-"""What scenarios need of the local cluster: the double's image, models on it, load from its node, signals to its processes."""
+"""What scenarios need of the local cluster: images, models, load from its node, signals to its processes."""
 
+import json
+import re
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -25,7 +28,7 @@ DOUBLE: dict[str, Any] = {
     "weights": {"source": "engineImage", "sizeGiB": 0.01, "engineImage": {"path": "/models/tiny"}},
     "engine": {
         "image": {"repository": double.REFERENCE.rpartition(":")[0], "tag": double.REFERENCE.rpartition(":")[2]},
-        "flags": {"gpuMemoryUtilization": None, "maxModelLen": 8192},
+        "flags": {"maxModelLen": 8192},
         "env": {"DOUBLE_TOKENS_PER_SECOND": "10"},
     },
     "gpu": {"count": 0},
@@ -84,7 +87,7 @@ def helm(
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump(dict(values), file)
         file.flush()
-        words = [action, release, chart, "--namespace", namespace, "--values", file.name, *arguments]
+        words: list[str | Path] = [action, release, chart, "--namespace", namespace, "--values", file.name, *arguments]
         return cluster.helm(*words, version=version)
 
 
@@ -117,6 +120,26 @@ def engine_pids(cluster: Cluster, pod: str, namespace: str) -> list[int]:
     return [int(line.split()[0]) for line in lines if line.strip()]
 
 
-def send_signal(cluster: Cluster, pid: int, number: signal.Signals) -> None:
-    """Sends a signal from the node: a container's first process cannot be killed or stopped from inside it."""
+def send_signal(cluster: Cluster, pid: int, number: signal.Signals) -> float:
+    """Sends a signal from the node: a container's first process cannot be killed or stopped from inside it.
+
+    Returns:
+        the time just before, Unix seconds.
+    """
+    moment = time.time()
     cluster.inside("kill", f"-{number.value}", str(pid))
+    return moment
+
+
+def requests_in(cluster: Cluster, pod: str, namespace: str, port: int = 8000) -> int:
+    """Requests that run or wait in a pod's engine, by its own metrics."""
+    address = cluster.get("pod", pod, "--namespace", namespace)["status"]["podIP"]
+    code = f"import urllib.request as u; print(u.urlopen('http://{address}:{port}/metrics', timeout=5).read().decode())"
+    text = cluster.inside("python3", "-I", "-c", code)
+    found = re.findall(r"^vllm:num_requests_(?:running|waiting)\{.*\} (\S+)", text, re.MULTILINE)
+    return int(sum(map(float, found)))
+
+
+def as_json(body: Mapping[str, Any]) -> str:
+    """An object for kubectl's standard input."""
+    return json.dumps(body)

@@ -94,6 +94,6 @@ def test_an_autoscaled_release_starts_without_a_number_and_keeps_the_scalers(
     wait_until("the upgrade kept the scaler's number", lambda: replicas(cluster, namespace) == 4, seconds=5)
 
 
-def test_the_watch_would_have_seen_a_drop(cluster: Cluster, namespace: str, version: int, watched: Watch) -> None:
+def test_the_watch_would_have_seen_a_drop(cluster: Cluster, namespace: str, watched: Watch) -> None:
     cluster.kubectl("scale", "deployment/m", "--replicas=1", "--namespace", namespace)
     wait_until("the drop is seen", lambda: any(min(state) < 6 for state in watched.values()), seconds=20)
