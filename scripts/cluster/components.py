@@ -6,7 +6,7 @@ from typing import Any
 
 from scripts import tools
 from scripts.cluster import engine
-from scripts.cluster.configs import CONTAINERD_SOCKET
+from scripts.cluster.configs import CONTAINERD_SOCKET, VOLUME_PLUGINS
 from scripts.cluster.settings import (
     API_PORT,
     GPU_RESOURCE,
@@ -42,7 +42,6 @@ def plan(settings: Settings, images: list[Path]) -> dict[str, Any]:
         state / "pods": "/var/log/pods",
         state / "volumes": LOCAL_PATH_FOLDER,
         state / "models": MODELS_FOLDER,
-        state / "cni": "/etc/cni/net.d",
         state / "tmp": "/tmp",  # noqa: S108 (the cluster's own)
     }
     return {
@@ -172,6 +171,7 @@ def controller_manager(settings: Settings) -> list[str]:
         "--allocate-node-cidrs=true",
         f"--cluster-cidr={POD_CIDR}",
         "--node-cidr-mask-size=22",
+        f"--flex-volume-plugin-dir={VOLUME_PLUGINS}",
     ]
 
 

@@ -10,6 +10,9 @@ from scripts.cluster.settings import CLUSTER_DOMAIN, DNS_SERVICE_IP, NODE, NODE_
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 PAUSE_IMAGE = "localhost/pause:1"
+VOLUME_PLUGINS = "/var/lib/kubelet/volume-plugins"
+"""The default is a folder of the host, which the kubelet would make."""
+
 CNI_PLUGINS = ("/usr/lib/cni", "/opt/cni/bin")
 """Where distributions keep the CNI plugins: Debian and Ubuntu, and everyone else."""
 
@@ -17,7 +20,7 @@ CNI_PLUGINS = ("/usr/lib/cni", "/opt/cni/bin")
 def write_configs(settings: Settings) -> None:
     """Writes all configuration files of the node into the state folder."""
     files: dict[str, str] = {
-        "containerd.toml": containerd(snapshotter(settings.state, Path("/proc/self/mounts").read_text())),
+        "containerd.toml": containerd(settings, snapshotter(settings.state, Path("/proc/self/mounts").read_text())),
         "cni/10-pods.conflist": json.dumps(cni()),
         "resolv.conf": "# no upstream: names outside the cluster do not resolve\n",
         "kubelet.yaml": yaml.safe_dump(kubelet(settings)),
@@ -47,8 +50,8 @@ def cni_plugins() -> str:
     return next((folder for folder in CNI_PLUGINS if (Path(folder) / "ptp").exists()), CNI_PLUGINS[0])
 
 
-def containerd(snapshots: str) -> str:
-    """containerd's configuration.
+def containerd(settings: Settings, snapshots: str) -> str:
+    """containerd's configuration. Every path that it may write to is the cluster's own.
 
     ``restrict_oom_score_adj``: without it runc fails wherever root lacks CAP_SYS_RESOURCE, as in many containers.
     """
@@ -57,13 +60,15 @@ root = "/var/lib/containerd"
 state = "/run/containerd"
 [grpc]
   address = "{CONTAINERD_SOCKET}"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "/var/lib/containerd/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{PAUSE_IMAGE}"
   disable_apparmor = true
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{cni_plugins()}"
-    conf_dir = "/etc/cni/net.d"
+    conf_dir = "{settings.inside(settings.state / "cni")}"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "{snapshots}"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
@@ -113,6 +118,7 @@ def kubelet(settings: Settings) -> dict[str, Any]:
         "authorization": {"mode": "Webhook"},
         "tlsCertFile": str(pki / "node.crt"),
         "tlsPrivateKeyFile": str(pki / "node.key"),
+        "volumePluginDir": VOLUME_PLUGINS,
         "maxPods": 250,
         "oomScoreAdj": 0,
         # The disk is the developer's: neither its filling level nor that of the memory may evict a test.

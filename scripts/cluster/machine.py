@@ -46,9 +46,8 @@ def lay_out_file_system(plan: dict[str, Any]) -> None:
     """Gives the cluster folders of its own wherever its programs write to a fixed place. The host's stay untouched."""
     mount("tmpfs", "/var/lib", "tmpfs", options="mode=755")
     mount(plan["cache"], plan["inside"], flags=MS_BIND | MS_REC)
-    for folder in ("/run", "/var/log", "/etc/cni"):
-        if Path(folder).exists():
-            mount("tmpfs", folder, "tmpfs", options="mode=755")
+    for folder in ("/run", "/var/log"):
+        mount("tmpfs", folder, "tmpfs", options="mode=755")
     for source, target in plan["binds"]:
         Path(source).mkdir(parents=True, exist_ok=True)
         mount(source, target, flags=MS_BIND)

@@ -217,14 +217,22 @@ def test_up_leaves_a_running_cluster_alone(cluster: Cluster) -> None:
     assert processes.find_machine(cluster.settings) == before
 
 
+FOLDERS = (
+    *("/etc/cni/net.d", "/etc/kubernetes", "/opt/cni", "/opt/containerd", "/usr/libexec/kubernetes"),
+    *("/var/lib/cni", "/var/lib/containerd", "/var/lib/kubelet", "/var/lib/vllm-charts", "/var/log/pods"),
+)
+"""Where containerd, kubelet and CNI plugins write by default."""
+
+
 def host_state() -> dict[str, Any]:
-    """What a cluster must leave as it was: mounts, interfaces, routes, control groups, namespaces."""
+    """What a cluster must leave as it was: mounts, its interface, control groups, the folders that its programs use."""
     groups = subprocess.run(["find", "/sys/fs/cgroup", "-name", "vllm-charts-other*"], capture_output=True, text=True)
     links = json.loads(subprocess.run(["ip", "-json", "link"], capture_output=True, text=True, check=True).stdout)
     return {
         "mounts": Path("/proc/self/mounts").read_text(),
         "links": {link["ifname"] for link in links if link["ifname"] == Settings(name="other").interface},
         "groups": groups.stdout.split(),
+        "folders": [folder for folder in FOLDERS if Path(folder).exists()],
     }
 
 
