@@ -42,6 +42,7 @@ generate: env ## Write schemas, README tables and dashboards from their sources
 	$(CHARTS) dashboards generate
 
 check-generated: env ## Fail if a generated file does not match its source
+	$(CHARTS) schema generate --check
 	$(CHARTS) schema check
 	$(CHARTS) dashboards generate --check
 
