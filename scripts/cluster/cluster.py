@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -102,7 +103,7 @@ class Cluster(Kubernetes):
             return False
         query = self.settings.inside(self._probe())
         name = f"kubernetes.default.svc.{CLUSTER_DOMAIN}"
-        command = processes.entering(pid, ["/usr/bin/env", "python3", "-I", query, DNS_SERVICE_IP, name])
+        command = processes.entering(pid, [Path(sys.executable).resolve(), "-I", query, DNS_SERVICE_IP, name])
         return subprocess.run(command, capture_output=True).returncode == 0
 
     def _probe(self) -> Path:

@@ -7,11 +7,13 @@ out of date, or missing because the command that would have written it was kille
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from scripts.cluster.host import PATH
 from scripts.cluster.settings import Settings
 from scripts.console import UserError
 
@@ -68,7 +70,7 @@ def start_machine(settings: Settings) -> int:
     """
     namespaces = ["--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "--mount-proc", "--kill-child"]
     machine = Path(__file__).with_name("machine.py")
-    python = ["/usr/bin/env", "python3", "-I"]
+    python = [str(Path(sys.executable).resolve()), "-I"]  # the interpreter itself: no launcher stays in between
     with (settings.logs / "machine.log").open("w") as log:
         child = subprocess.Popen(
             ["unshare", *namespaces, "--propagation", "private", *python, machine, settings.plan],
@@ -77,6 +79,7 @@ def start_machine(settings: Settings) -> int:
             stderr=log,
             start_new_session=True,
             cwd="/",
+            env={"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"},
         )
 
     def started() -> int | None:
