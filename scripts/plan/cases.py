@@ -209,7 +209,8 @@ def _model(name: str, quantization: str) -> Model:
     found = {known.split("/")[-1].lower(): model for known, model in known_models().items()}
     if plain == "phi-4" and "gptq" in quantization.lower():
         plain = "phi-4-autoround-gptq-4bit"
-    for spelled in (plain, plain.removeprefix("meta-"), f"meta-{plain}", f"{plain}-instruct"):
+    bare = plain.removesuffix("-instruct").removesuffix("-it")
+    for spelled in (plain, plain.removeprefix("meta-"), f"meta-{plain}", bare, f"{bare}-instruct", f"{bare}-it"):
         if spelled in found:
             return found[spelled]
     raise ValueError(f"model {name!r} is not in the planner's table")
@@ -226,7 +227,7 @@ def _usable(gpu: str, utilization: float | None) -> float | None:
 
 PHASES = (
     (
-        r"vllm start|container start|pod start|start -> ready",
+        r"vllm start|container start|pod start|start -> ready|^total|cold start|end to end",
         ("imports", "download", "load", "compile", "graphs and warm-up"),
     ),
     (r"init engine|post-load", ("compile", "graphs and warm-up")),
@@ -260,8 +261,8 @@ def _start_case(row: dict[str, str]) -> StartCase:
         raise ValueError("size of the checkpoint not stated")
     if "extraction" in row["phase"] or (phases == ("image",) and "weights baked" in row.get("notes", "")):
         raise ValueError("the weights are in the image")
-    seconds = float(row["seconds"])
-    if seconds == 0:
+    seconds = number(row["seconds"])
+    if not seconds:
         raise ValueError("a phase that did not happen")
     cache = row["cache_state"].lower()
     where = f"{cache} {row['storage'].lower()}"

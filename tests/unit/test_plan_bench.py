@@ -1,5 +1,6 @@
 """The planner's targets on the measured cases, and how rows become questions."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from scripts.console import UserError
 from scripts.plan import bench
 from scripts.plan.bench_command import DATA, _replaced
 from scripts.plan.cases import memory_cases, number, start_cases
+from scripts.plan.catalog import GIB
 from scripts.plan.fit import TIGHT_MARGIN
+from scripts.plan.interval import Interval
 
 KV = (DATA / "kv_cases.csv").read_text().splitlines()
 
@@ -49,11 +52,14 @@ def test_every_case_left_out_says_why() -> None:
     assert all(reason for _, reason in [*memory, *starts])
 
 
-def test_tight_is_right_only_near_the_need() -> None:
-    scores, _ = bench.score_memory(DATA / "kv_cases.csv")
-    tight = [s for s in scores if s.answer.verdict == "tight"]
-    assert tight
-    assert all(s.right == (abs(s.answer.spare) <= TIGHT_MARGIN * s.answer.setup.memory) for s in tight)
+@pytest.mark.parametrize(("spare_share", "right"), [(0.5, True), (1.5, False), (-1.5, False)])
+def test_tight_is_right_only_near_the_need(spare_share: float, right: bool) -> None:
+    score = bench.score_memory(DATA / "kv_cases.csv")[0][0]
+    margin = TIGHT_MARGIN * score.answer.setup.memory
+    available = Interval(0, 40 * GIB, 80 * GIB)
+    tight = replace(score.answer, available=available, needed=int(40 * GIB - spare_share * margin))
+    assert tight.verdict == "tight"
+    assert bench.MemoryScore(score.case, tight).right == right
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,12 @@ def test_l4_breaks_even_near_thirty_eight_thousand_requests_and_the_pair_never()
     assert break_even(PAIR, Prices(gpu_hour=3.25)) is None
 
 
+def test_a_replica_that_would_have_to_carry_more_than_it_can_never_breaks_even() -> None:
+    """37,333 requests pay for one L4, but this one carries 25,000, and two cost twice as much."""
+    slow = Service(gpus=1, capacity=25_000 / 0.8 / 86_400, prompt=1000, output=500)
+    assert break_even(slow, Prices(gpu_hour=0.70)) is None
+
+
 def test_at_the_break_even_both_cost_the_same() -> None:
     prices = Prices(gpu_hour=0.70)
     volume = break_even(L4, prices)

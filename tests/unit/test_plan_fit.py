@@ -309,6 +309,12 @@ def test_only_the_optimistic_bound_refuses() -> None:
     assert answer.verdict == "tight"
 
 
+def test_a_best_guess_below_the_need_is_still_no_refusal() -> None:
+    answer = sized("openai/gpt-oss-120b", "H100", utilization=0.95, max_model_len=120_000, version="0.11.0")
+    assert answer.available.mid < answer.needed < answer.available.high
+    assert answer.verdict == "tight"
+
+
 def test_fewer_sequences_free_the_samplers_memory() -> None:
     many, few = (sized("gpt-oss-20b", "H100", max_num_seqs=n, version="0.11.0").available.mid for n in (1024, 256))
     assert few - many > 4 * GIB

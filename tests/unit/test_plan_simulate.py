@@ -298,6 +298,15 @@ def test_scale_down_loses_nothing() -> None:
     assert all(s.end > 0 for s in result.served)
 
 
+def test_what_waits_in_a_replica_that_stops_goes_to_another() -> None:
+    narrow = replace(SETTING, capacity=replace(SETTING.capacity, sequences=1))
+    free = Rules(maximum=2, down_window=0, down_pods=2, down_period=1)
+    shrink = Strategy("shrink", free, lambda view: 2 if view.time < 60 else 1, 2)
+    result = ran(steady(1, 120), shrink, narrow)
+    assert max(v.waiting for v in result.views if v.time < 60) > 10
+    assert all(s.end > 0 for s in result.served)
+
+
 def test_cpu_utilisation_says_nothing_about_an_engine() -> None:
     result = ran(steady(8, 400), strategies.hpa_cpu(Rules(maximum=6, up_window=0), 1))
     assert max(v.replicas for v in result.views) == 1
