@@ -21,6 +21,18 @@ app = typer.Typer()
 Name = Annotated[str, typer.Option(envvar="VLLM_CHARTS_CLUSTER_NAME", help="Clusters of two names run side by side.")]
 
 
+def running(name: str) -> Cluster:
+    """The cluster of that name.
+
+    Raises:
+        UserError: it does not run.
+    """
+    cluster = Cluster(Settings(name=name))
+    if not cluster.is_running:
+        raise UserError(f"the cluster {name} does not run", fix=f"vllm-charts cluster up --name {name}")
+    return cluster
+
+
 @app.command()
 def up(
     name: Name = "demo",
@@ -71,20 +83,15 @@ def status(name: Name = "demo") -> None:
 @app.command()
 def kubeconfig(name: Name = "demo") -> None:
     """Print the path of the kubeconfig."""
-    cluster = Cluster(Settings(name=name))
-    if not cluster.is_running:
-        raise UserError(f"the cluster {name} does not run", fix="make cluster-up")
-    print(cluster.kubeconfig)
+    print(running(name).kubeconfig)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def inside(context: typer.Context, name: Name = "demo") -> None:
     """Run a command on the node, inside the cluster's namespaces: crictl, ctr, ip, nft. Without one, a shell."""
-    pid = processes.find_machine(Settings(name=name))
-    if pid is None:
-        raise UserError(f"the cluster {name} does not run", fix="make cluster-up")
+    pid = processes.find_machine(running(name).settings)
     command = context.args or [os.environ.get("SHELL", "/bin/sh")]
-    raise typer.Exit(subprocess.run(processes.entering(pid, command)).returncode)
+    raise typer.Exit(subprocess.run(processes.entering(pid or 0, command)).returncode)
 
 
 @app.command()
@@ -95,7 +102,7 @@ def add_pool(
     name: Name = "demo",
 ) -> None:
     """Add simulated GPU nodes of an instance type."""
-    nodes = Cluster(Settings(name=name)).pools.add(instance, count, capacity="spot" if spot else "on-demand")
+    nodes = running(name).pools.add(instance, count, capacity="spot" if spot else "on-demand")
     console.print(f"Ready: {', '.join(nodes)}")
 
 
