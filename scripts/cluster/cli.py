@@ -28,8 +28,7 @@ def running(name: str) -> Cluster:
         UserError: it does not run.
     """
     cluster = Cluster(Settings(name=name))
-    if not cluster.is_running:
-        raise UserError(f"the cluster {name} does not run", fix=f"vllm-charts cluster up --name {name}")
+    processes.require_machine(cluster.settings)
     return cluster
 
 
@@ -89,9 +88,9 @@ def kubeconfig(name: Name = "demo") -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def inside(context: typer.Context, name: Name = "demo") -> None:
     """Run a command on the node, inside the cluster's namespaces: crictl, ctr, ip, nft. Without one, a shell."""
-    pid = processes.find_machine(running(name).settings)
+    pid = processes.require_machine(Settings(name=name))
     command = context.args or [os.environ.get("SHELL", "/bin/sh")]
-    raise typer.Exit(subprocess.run(processes.entering(pid or 0, command)).returncode)
+    raise typer.Exit(subprocess.run(processes.entering(pid, command)).returncode)
 
 
 @app.command()

@@ -63,6 +63,19 @@ def find_machine(settings: Settings) -> int | None:
     return None
 
 
+def require_machine(settings: Settings) -> int:
+    """The process id of the first process of the cluster.
+
+    Raises:
+        UserError: the cluster does not run.
+    """
+    pid = find_machine(settings)
+    if pid is None:
+        fix = f"vllm-charts cluster up --name {settings.name}"
+        raise UserError(f"the cluster {settings.name} does not run", fix=fix)
+    return pid
+
+
 def start_machine(settings: Settings) -> int:
     """Starts the first process in namespaces of its own, apart from this terminal, and gives its process id.
 
@@ -130,10 +143,9 @@ def run_inside(settings: Settings, command: Sequence[str | Path], *, seconds: fl
     Raises:
         UserError: the cluster does not run, or the command failed.
     """
-    pid = find_machine(settings)
-    if pid is None:
-        raise UserError(f"the cluster {settings.name} does not run", fix="make cluster-up")
-    result = subprocess.run(entering(pid, command), capture_output=True, text=True, timeout=seconds)
+    result = subprocess.run(
+        entering(require_machine(settings), command), capture_output=True, text=True, timeout=seconds
+    )
     if result.returncode != 0:
         raise UserError(f"{' '.join(map(str, command))} failed inside the cluster", why=result.stderr.strip()[-2000:])
     return result.stdout
