@@ -16,8 +16,9 @@ overlay
 from enum import StrEnum
 from typing import Any
 
+from scripts.paths import CHARTS
 from scripts.schema import kubernetes
-from scripts.schema.sources import KUBERNETES_PREFIX, Schema
+from scripts.schema.sources import DATA, KUBERNETES_PREFIX, Schema, load, read_yaml, source_path
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 
@@ -49,12 +50,42 @@ def bundle(source: Schema, defaults: dict[str, Any], form: Form) -> Schema:
 def tree_and_definitions(source: Schema, defaults: dict[str, Any], form: Form) -> tuple[Schema, dict[str, Schema]]:
     """The two parts of a bundle, for a schema that embeds another: the tree, and the definitions to put beside it."""
     tree = _object(source, defaults, form)
+    embedded = {name: _embedded(name, form) for name in sorted(_embeds(source))}
     if form is Form.STRICT:
         tree |= {key: source[key] for key in ("if", "then", "else") if key in source}
-    found = kubernetes.closure(set(kubernetes.references(tree)), kubernetes.committed())
+    found = kubernetes.closure(set(kubernetes.references([tree, embedded])), kubernetes.committed())
     if form is Form.STRICT:
         found = {name: _without_descriptions(schema) for name, schema in found.items()}
-    return tree, found
+    return tree, embedded | found
+
+
+def _embeds(node: Any) -> set[str]:
+    """Names of the charts whose values a source takes in (``x-embed``)."""
+    if isinstance(node, list):
+        return set().union(*(_embeds(item) for item in node))
+    if not isinstance(node, dict):
+        return set()
+    own = {node["x-embed"]} if "x-embed" in node else set()
+    return own.union(*(_embeds(value) for key, value in node.items() if key not in DATA))
+
+
+def _embedded(chart: str, form: Form) -> Schema:
+    """The values of another chart in the form that says only some of them. Prose is for editors."""
+    values: dict[str, Any] = read_yaml(CHARTS / chart / "values.yaml")
+    tree = _object(load(source_path(chart)), values, Form.OVERLAY)
+    tree.pop("title", None)
+    return _without_descriptions(tree) if form is Form.STRICT else tree  # type: ignore[no-any-return]
+
+
+def _embedding(schema: Schema, form: Form) -> Schema:
+    """A value that takes the values of another chart, and keys of its own beside them. Each key is a reference."""
+    chart = schema["x-embed"]
+    keys = load(source_path(chart))["properties"]
+    properties = {name: {"$ref": f"#/definitions/{chart}/properties/{name}"} for name in keys}
+    for name, child in schema.get("properties", {}).items():
+        properties[name] = nullable(_value(inline_kubernetes(child), form))
+    result = _keywords(schema, skip={"properties"})
+    return result | {"properties": properties, "additionalProperties": False}
 
 
 def is_group(schema: Schema) -> bool:
@@ -128,6 +159,8 @@ def nullable(schema: Schema) -> Schema:
 
 def _value(schema: Schema, form: Form, *, in_list: bool = False) -> Schema:
     """A value that is no group: a scalar, a list, a map, or a Kubernetes object."""
+    if "x-embed" in schema:
+        return _embedding(schema, form)
     result = _keywords(schema, skip={"properties", "required", "items", "additionalProperties"})
     if "items" in schema:
         result["items"] = _value(schema["items"], form, in_list=True)

@@ -148,6 +148,10 @@ def _tails(field: str) -> Iterator[str]:
 
 
 def unread_knobs(source: Schema, defaults: dict[str, Any], chart: Path) -> list[str]:
-    """Knobs that no template of the chart reads. Flags of the engine are read all alike, by a loop."""
+    """Knobs that no template of the chart reads. Flags of the engine are read all alike, by a loop.
+
+    Values of another chart (``x-embed``, ``x-dependency``) are read there.
+    """
     reads = Reads(template_texts(chart))
-    return [knob.dotted for knob in knobs(source, defaults) if not knob.optional and not reads.reads(knob)]
+    ours = (knob for knob in knobs(source, defaults) if not {"x-embed", "x-dependency"} & knob.schema.keys())
+    return [knob.dotted for knob in ours if not knob.optional and not reads.reads(knob)]

@@ -86,6 +86,16 @@ nodeAffinity:
           - {key: nvidia.com/gpu.present, operator: NotIn, values: ["true"]}
 {{- end }}
 
+{{/*
+llm-platform.resources: requests and limits of a container, without those that are empty.
+*/}}
+{{- define "llm-platform.resources" -}}
+{{- $resources := dict -}}
+{{- with .requests -}}{{- $_ := set $resources "requests" . -}}{{- end -}}
+{{- with .limits -}}{{- $_ := set $resources "limits" . -}}{{- end -}}
+{{- toYaml $resources -}}
+{{- end }}
+
 {{- define "llm-platform.gateway.image" -}}
 {{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end }}
 {{- end }}
@@ -126,7 +136,7 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
-resources: {{- toYaml $gateway.resources | nindent 2 }}
+resources: {{- include "llm-platform.resources" $gateway.resources | nindent 2 }}
 {{ include "llm-platform.gateway.containerSecurity" $gateway }}
 {{- end }}
 
@@ -142,7 +152,7 @@ name: reloader
 image: {{ include "llm-platform.gateway.image" .image | quote }}
 imagePullPolicy: {{ .image.pullPolicy }}
 command: {{ toJson (concat (list "sh" "/etc/llm-gateway/config/reload.sh" (int .reload.intervalSeconds | toString)) $folders) }}
-resources: {{- toYaml .reload.resources | nindent 2 }}
+resources: {{- include "llm-platform.resources" .reload.resources | nindent 2 }}
 {{ include "llm-platform.gateway.containerSecurity" . }}
 {{- end }}
 
