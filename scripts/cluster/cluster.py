@@ -46,8 +46,7 @@ class Cluster(Kubernetes):
             UserError: this machine cannot run it, or it does not become ready; says where its logs are.
         """
         host.require_host()
-        tools.ensure_all(tool.name for tool in CLUSTER)
-        tools.helm_environment()
+        tools.ensure_all([*(tool.name for tool in CLUSTER), "helm"])
         with locked(f"cluster-{self.settings.name}"):
             if not self.is_running:
                 archives = images.node_archives()

@@ -36,7 +36,7 @@ class Kubernetes:
 
     def environment(self) -> dict[str, str]:
         """The environment of every command: this cluster, and nothing of the user's own Helm set-up."""
-        return os.environ | tools.helm_environment() | {"KUBECONFIG": str(self.kubeconfig)}
+        return os.environ | tools.helm_folders() | {"KUBECONFIG": str(self.kubeconfig)}
 
     def run(self, *command: str | Path, stdin: str | None = None, seconds: float = 120, check: bool = True) -> str:
         """Runs a command against the cluster and gives what it printed.

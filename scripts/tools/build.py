@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from scripts.console import UserError, step
+from scripts.console import UserError, console, step
 from scripts.locks import locked
 from scripts.paths import BIN, CACHE, LOGS
 from scripts.tools.catalog import ALIASES, TOOLS, Tool
@@ -26,9 +26,7 @@ def ensure(name: str) -> Path:
     Raises:
         UserError: there is no such tool, or it cannot be built.
     """
-    tool = TOOLS.get(ALIASES.get(name, name))
-    if tool is None:
-        raise UserError(f"there is no tool named {name}", fix=f"one of: {', '.join([*TOOLS, *ALIASES])}")
+    tool = find(name)
     if not is_built(tool):
         # One lock for all large builds: two at once would need more memory and take no less time.
         with locked("go-build" if tool.minutes >= SMALL_MINUTES else f"go-build-{tool.name}"):
@@ -38,8 +36,25 @@ def ensure(name: str) -> Path:
     return tool.home / name if name in tool.links else tool.path
 
 
+def find(name: str) -> Tool:
+    """The tool of that name, or the one that is also called so.
+
+    Raises:
+        UserError: there is none.
+    """
+    tool = TOOLS.get(ALIASES.get(name, name))
+    if tool is None:
+        raise UserError(f"there is no tool named {name}", fix=f"one of: {', '.join([*TOOLS, *ALIASES])}")
+    return tool
+
+
 def ensure_all(names: Iterable[str]) -> dict[str, Path]:
-    """Several tools, one after another: name and path of each."""
+    """Several tools, one after another: name and path of each. Says beforehand how long the missing ones will take."""
+    names = list(names)
+    missing = [tool for tool in map(find, names) if not is_built(tool)]
+    if len(missing) > 1:
+        minutes = sum(tool.minutes for tool in missing)
+        console.print(f"{len(missing)} tools are built once, which takes about {duration(round(minutes))} on 2 cores:")
     return {name: ensure(name) for name in names}
 
 
@@ -120,19 +135,25 @@ def publish(tool: Tool) -> None:
 
 
 def helm_environment() -> dict[str, str]:
-    """Environment variables under which ``helm unittest`` works: a plugin folder of the project's own.
-
-    The user's own Helm plugins, repositories and settings are neither read nor changed.
-    """
-    plugins = CACHE / "helm" / "plugins"
+    """Environment variables under which ``helm unittest`` works: a plugin folder of the project's own."""
+    folders = helm_folders()
+    plugins = Path(folders["HELM_PLUGINS"])
     plugins.mkdir(parents=True, exist_ok=True)
     link, target = plugins / "helm-unittest", ensure("helm-unittest")
     if not (link.is_symlink() and link.readlink() == target):
         temporary = plugins.with_name(f"helm-unittest.{os.getpid()}")
         temporary.symlink_to(target)
         temporary.replace(link)
+    return folders
+
+
+def helm_folders() -> dict[str, str]:
+    """Environment variables that give Helm folders of the project's own.
+
+    The user's own Helm plugins, repositories and settings are neither read nor changed.
+    """
     return {
-        "HELM_PLUGINS": str(plugins),
+        "HELM_PLUGINS": str(CACHE / "helm" / "plugins"),
         "HELM_CACHE_HOME": str(CACHE / "helm" / "cache"),
         "HELM_CONFIG_HOME": str(CACHE / "helm" / "config"),
         "HELM_DATA_HOME": str(CACHE / "helm" / "data"),
