@@ -25,6 +25,9 @@ PACKAGES = {
 """Programs of the node and the Debian packages that carry them."""
 
 CNI_PACKAGE = "containernetworking-plugins"
+POLICY = Path("/usr/sbin/policy-rc.d")
+"""What Debian asks before it starts the service of a package that is being installed."""
+
 WAY_ROUND = "use any other cluster (kind, minikube, EKS ...): VLLM_CHARTS_KUBECONFIG=/path/to/kubeconfig make ..."
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs of the node are looked for, whatever the user's own PATH says."""
@@ -77,19 +80,18 @@ def install(packages: list[str], *, purpose: str = "the local cluster") -> None:
 
 @contextmanager
 def no_services_started() -> Iterator[None]:
-    """Debian starts a service when its package is installed, unless this file says no. Puts back what was there."""
-    policy = Path("/usr/sbin/policy-rc.d")
-    saved = (policy.read_bytes(), policy.stat().st_mode) if policy.exists() else None
-    policy.write_text("#!/bin/sh\nexit 101\n")
-    policy.chmod(0o755)
+    """Keeps Debian from starting the services of what is installed meanwhile. Puts back what was there before."""
+    saved = (POLICY.read_bytes(), POLICY.stat().st_mode) if POLICY.exists() else None
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
     try:
         yield
     finally:
         if saved is None:
-            policy.unlink(missing_ok=True)
+            POLICY.unlink(missing_ok=True)
         else:
-            policy.write_bytes(saved[0])
-            policy.chmod(saved[1])
+            POLICY.write_bytes(saved[0])
+            POLICY.chmod(saved[1])
 
 
 def require_kernel() -> None:
