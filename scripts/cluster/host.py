@@ -17,6 +17,7 @@ PACKAGES = {
     "runc": "runc",
     "nft": "nftables",
     "conntrack": "conntrack",
+    "ps": "procps",
     "ip": "iproute2",
     "nsenter": "util-linux",
     "lscpu": "util-linux",
