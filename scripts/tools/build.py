@@ -153,7 +153,7 @@ def helm_folders() -> dict[str, str]:
     The user's own Helm plugins, repositories and settings are neither read nor changed.
     """
     return {
-        "HELM_PLUGINS": str(CACHE / "helm" / "plugins"),
+        "HELM_PLUGINS": str(CACHE / "helm" / "data" / "plugins"),  # where "helm plugin install" puts them too
         "HELM_CACHE_HOME": str(CACHE / "helm" / "cache"),
         "HELM_CONFIG_HOME": str(CACHE / "helm" / "config"),
         "HELM_DATA_HOME": str(CACHE / "helm" / "data"),
