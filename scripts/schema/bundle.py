@@ -74,7 +74,7 @@ def _embedded(chart: str, form: Form) -> Schema:
     values: dict[str, Any] = read_yaml(CHARTS / chart / "values.yaml")
     tree = _object(load(source_path(chart)), values, Form.OVERLAY)
     tree.pop("title", None)
-    return _without_descriptions(tree) if form is Form.STRICT else tree  # type: ignore[no-any-return]
+    return _without_descriptions(tree) if form is Form.STRICT else tree
 
 
 def _embedding(schema: Schema, form: Form) -> Schema:

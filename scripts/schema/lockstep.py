@@ -17,6 +17,25 @@ from scripts.schema.sources import Schema
 
 PATH_PATTERN = re.compile(r"\.Values((?:\.[A-Za-z_][A-Za-z0-9_]*)+)")
 FIELD_PATTERN = re.compile(r"\.((?:[A-Za-z_][A-Za-z0-9_]*)(?:\.[A-Za-z_][A-Za-z0-9_]*)*)")
+BLOCK_KEY = re.compile(r"( *)([A-Za-z_][^:\s]*):(?: |$)")
+KNOWN_KEYS = {
+    *("enabled", "create", "name", "type", "port", "annotations", "labels", "podLabels", "podAnnotations", "affinity"),
+    *(
+        "nodeSelector",
+        "tolerations",
+        "requests",
+        "limits",
+        "image",
+        "repository",
+        "tag",
+        "digest",
+        "pullPolicy",
+        "service",
+    ),
+    *("ingress", "hosts", "className", "priorityClassName", "serviceAccount", "resources", "namespace"),
+}
+"""Keys that mean in a chart what they mean in Kubernetes."""
+
 QUOTED_PATTERN = re.compile(r'"([A-Za-z_][A-Za-z0-9_]*)"')
 
 
@@ -155,3 +174,20 @@ def unread_knobs(source: Schema, defaults: dict[str, Any], chart: Path) -> list[
     reads = Reads(template_texts(chart))
     ours = (knob for knob in knobs(source, defaults) if not {"x-embed", "x-dependency"} & knob.schema.keys())
     return [knob.dotted for knob in ours if not knob.optional and not reads.reads(knob)]
+
+
+def unexplained_keys(text: str) -> list[str]:
+    """Keys of a values.yaml that no comment above them or above their group explains, but for those that any reader of
+    Kubernetes knows. Keys in flow maps and lists are one with their knob."""
+    found: list[str] = []
+    above: list[tuple[int, str, bool]] = []
+    commented = False
+    for line in text.splitlines():
+        if match := BLOCK_KEY.match(line):
+            indent, key = len(match.group(1)), match.group(2)
+            above = [entry for entry in above if entry[0] < indent]
+            if not commented and key not in KNOWN_KEYS and not (above and above[-1][2]):
+                found.append(".".join((*(name for _, name, _ in above), key)))
+            above.append((indent, key, commented))
+        commented = line.strip().startswith("#")
+    return found

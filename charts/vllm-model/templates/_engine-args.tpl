@@ -90,14 +90,16 @@ leader's address and its own index; $(NAME) is expanded by the kubelet, so no sh
 
 {{/*
 vllm-model.flagArgs: engine.flags as arguments. camelCase becomes --kebab-case; unset (null) emits nothing, true --flag,
-false --no-flag, a list one token an element, a map JSON. Sorted by name, so a render never changes by itself.
+false --no-flag, a list one token an element, a map JSON. Sorted by name, so a render never changes by itself. Not by Sprig's
+kebabcase, which makes --all-2-all-backend of all2allBackend.
 */}}
 {{- define "vllm-model.flagArgs" -}}
 {{- $args := list -}}
 {{- range $name, $value := .Values.engine.flags -}}
-{{- $flag := printf "--%s" (kebabcase $name) -}}
+{{- $dashed := regexReplaceAll "([A-Z])" $name "-${1}" | lower -}}
+{{- $flag := printf "--%s" $dashed -}}
 {{- if kindIs "bool" $value -}}
-{{- $args = append $args (ternary $flag (printf "--no-%s" (kebabcase $name)) $value) -}}
+{{- $args = append $args (ternary $flag (printf "--no-%s" $dashed) $value) -}}
 {{- else if kindIs "slice" $value -}}
 {{- $args = append $args $flag -}}
 {{- range $value -}}{{- $args = append $args (toString .) -}}{{- end -}}
