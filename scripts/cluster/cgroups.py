@@ -5,7 +5,9 @@ Version 1 has one tree for each controller, version 2 a single tree; a machine m
 
 from pathlib import Path
 
+from scripts.cluster.host import WAY_ROUND
 from scripts.cluster.settings import Settings
+from scripts.console import UserError
 
 ROOT = Path("/sys/fs/cgroup")
 
@@ -18,14 +20,29 @@ def hierarchies() -> list[Path]:
 
 
 def make(settings: Settings) -> None:
-    """Makes the group in every tree: the kubelet wants its root to exist."""
-    for tree in hierarchies():
-        (tree / settings.cgroup).mkdir(exist_ok=True)
-        control = tree / "cgroup.subtree_control"
-        if (tree / "cgroup.controllers").exists() and tree == ROOT:  # version 2: hand the controllers down
-            wanted = " ".join(f"+{name}" for name in (tree / "cgroup.controllers").read_text().split())
-            for file in (control, tree / settings.cgroup / "cgroup.subtree_control"):
-                file.write_text(wanted)
+    """Makes the group in every tree: the kubelet wants its root to exist.
+
+    Raises:
+        UserError: the system does not let this process make control groups.
+    """
+    try:
+        for tree in hierarchies():
+            (tree / settings.cgroup).mkdir(exist_ok=True)
+        if (ROOT / "cgroup.controllers").exists():
+            hand_down_controllers(settings)
+    except OSError as error:
+        raise UserError(
+            f"the control group {settings.cgroup} could not be made: {error}",
+            why="the kubelet confines pods with it; in a container this needs a writable /sys/fs/cgroup of its own",
+            fix=f"run outside a container, or privileged; or {WAY_ROUND}",
+        ) from error
+
+
+def hand_down_controllers(settings: Settings) -> None:
+    """Version 2 only: a group has the controllers that its parent hands down."""
+    wanted = " ".join(f"+{name}" for name in (ROOT / "cgroup.controllers").read_text().split())
+    for group in (ROOT, ROOT / settings.cgroup):
+        (group / "cgroup.subtree_control").write_text(wanted)
 
 
 def remains(settings: Settings) -> list[Path]:

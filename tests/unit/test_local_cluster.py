@@ -12,7 +12,7 @@ import pytest
 import yaml
 from cryptography import x509
 
-from scripts.cluster import Settings, components, configs, external, host, libraries, model, pki, processes
+from scripts.cluster import Settings, cgroups, components, configs, external, host, libraries, model, pki, processes
 from scripts.cluster.oci import Image, write_image
 from scripts.console import UserError
 from scripts.paths import CACHE
@@ -240,3 +240,36 @@ def test_what_the_kernel_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(UserError, match="lacks: nftables") as refused:
         host.require_kernel()
     assert "modprobe" in refused.value.fix
+
+
+def test_the_group_of_a_cluster_is_made_in_every_tree_and_removed(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path / "groups")
+    for tree in ("cpu", "memory"):
+        (tmp_path / "groups" / tree).mkdir(parents=True)
+    cgroups.make(settings)
+    (tmp_path / "groups" / "cpu" / settings.cgroup / "kubepods" / "pod1").mkdir(parents=True)
+    assert len(cgroups.remains(settings)) == 4
+    cgroups.remove(settings)
+    assert cgroups.remains(settings) == []
+
+
+def test_in_the_one_tree_of_version_2_the_controllers_are_handed_down(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path / "groups")
+    (tmp_path / "groups").mkdir()
+    (tmp_path / "groups" / "cgroup.controllers").write_text("cpu memory\n")
+    cgroups.make(settings)
+    assert (tmp_path / "groups" / settings.cgroup / "cgroup.subtree_control").read_text() == "+cpu +memory"
+
+
+def test_control_groups_that_may_not_be_made_are_explained(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpu").write_text("not a folder")
+    monkeypatch.setattr(cgroups, "hierarchies", lambda: [tmp_path / "cpu"])
+    with pytest.raises(UserError, match="could not be made") as refused:
+        cgroups.make(settings)
+    assert "VLLM_CHARTS_KUBECONFIG" in refused.value.fix
