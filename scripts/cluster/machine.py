@@ -24,6 +24,9 @@ from typing import Any
 RESTART_PAUSE = 1.0
 """Seconds between the end of a component and its next start."""
 
+WATCH_PAUSE = 0.5
+"""Seconds between two looks at the processes; each look reads all of /proc."""
+
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -164,7 +167,7 @@ class Machine:
             for component in ended:
                 self.restart(component)
             reap_orphans()
-            time.sleep(0.2)
+            time.sleep(WATCH_PAUSE)
 
 
 def gone(pid: int) -> bool:
