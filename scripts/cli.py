@@ -20,7 +20,7 @@ GROUPS = {
     "deps": "Fetch the dependencies of the umbrella chart.",
     "plan": "Size replicas, GPUs and cost for a load.",
     "cluster": "Run the local Kubernetes of the demo and the cluster tests.",
-    "bench": "Measure renders and test tiers against their budgets.",
+    "bench": "Send traffic that tells the fate of every request, and write what was proven.",
     "tools": "Build and locate the pinned Go tools.",
     "doctor": "Check that a cluster has what the charts need, and that a model fits on it.",
     "release": "Package the charts, list their images, show what a release changes.",

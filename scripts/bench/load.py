@@ -23,6 +23,7 @@ Fates:
 import argparse
 import asyncio
 import json
+import os
 import random
 import signal
 import ssl
@@ -445,7 +446,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--url", required=True, help="base URL, without /v1")
     add("--model", required=True)
-    add("--key", default="", help="API key")
+    add("--key-variable", default="OPENAI_API_KEY", help="environment variable that holds the API key")
     add("--seconds", type=float, default=0, help="0: until told to stop")
     add("--rate", type=parse_profile, default=[(0.0, 0.0)], help="short requests per second: 20, or 0:2,30:20")
     add("--clients", type=int, default=0, help="clients that send one short request after another")
@@ -465,7 +466,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Runs the load of the command line."""
     arguments = parse()
-    server = Server(arguments.url, arguments.key, keep=arguments.connections == "keep")
+    key = os.environ.get(arguments.key_variable, "")
+    server = Server(arguments.url, key, keep=arguments.connections == "keep")
     client = Client(server, arguments.model, answers=arguments.answers, limit=arguments.limit)
 
     async def run() -> None:

@@ -10,6 +10,7 @@ import pytest
 from scripts.bench import local
 from scripts.bench.traffic import Traffic
 from scripts.cluster import Cluster, CommandError, wait_until
+from tests.cluster.pods import gone, pods, ready
 from tests.cluster.scenario import Outcome, Scenario, Timing
 
 BUDGET_SECONDS = 600
@@ -18,7 +19,6 @@ NOT_READY_AFTER = 3 * 5 + 3 + 5
 """Three readiness probes that time out, a period between them, and 5 s until every proxy knows."""
 
 BASE: dict[str, Any] = {"replicas": 3, "probes": {"liveness": LIVENESS}}
-SELECTOR = "vllm-model/name=m,vllm-model/role=server"
 
 
 @pytest.fixture(scope="module")
@@ -33,29 +33,6 @@ def scenario(cluster: Cluster) -> Iterator[Scenario]:
 
 def values(timing: Timing, **engine: Any) -> dict[str, Any]:
     return local.overlay(local.DOUBLE, BASE, timing.values, {"engine": engine})
-
-
-def pods(scenario: Scenario) -> list[str]:
-    """Pods that serve, those that are leaving aside."""
-    found = scenario.cluster.get("pods", "--namespace", scenario.namespace, "--selector", SELECTOR)
-    return [pod["metadata"]["name"] for pod in found if "deletionTimestamp" not in pod["metadata"]]
-
-
-def gone(scenario: Scenario, names: list[str], seconds: float = 90) -> None:
-    """Waits until pods are gone for good: only then has their drain been proven."""
-    words = [f"pod/{name}" for name in names]
-    scenario.cluster.wait("--for=delete", *words, "--namespace", scenario.namespace, seconds=seconds)
-
-
-def ready(scenario: Scenario, replicas: int = 3, seconds: float = 60) -> None:
-    """Waits until exactly that many replicas serve and nothing else is left of the model."""
-
-    def so() -> bool:
-        found = scenario.cluster.get("pods", "--namespace", scenario.namespace, "--selector", SELECTOR)
-        conditions = [each for pod in found for each in pod["status"].get("conditions", []) if each["type"] == "Ready"]
-        return bool(len(found) == replicas == sum(each["status"] == "True" for each in conditions))
-
-    wait_until(f"{replicas} replicas serve", so, seconds=seconds, pause=0.5)
 
 
 def upgrade(scenario: Scenario, **engine: Any) -> None:

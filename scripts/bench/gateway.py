@@ -1,0 +1,50 @@
+"""The umbrella with its gateway on the local cluster, without the operators that a release would bring along."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from scripts.bench import local
+from scripts.cluster import Cluster, Image
+from scripts.cluster.images import small_programs, with_libraries
+from scripts.cluster.libraries import MERGED_LINKS
+from scripts.gateway.programs import haproxy
+from scripts.platform_chart import stubbed
+
+REPOSITORY, TAG = "localhost/haproxy", "2.8"
+
+PLATFORM: dict[str, Any] = {
+    "gpu-operator": {"enabled": False},
+    "keda": {"enabled": False},
+    "kube-prometheus-stack": {"enabled": False},
+    "uninstall": {"enabled": False},
+    "tenants": {"everybody": {"models": ["*"]}},
+    "gateway": {
+        "image": {"repository": REPOSITORY, "tag": TAG},
+        "threads": 1,
+        "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+        "auth": {"anonymousTenant": "everybody", "apiKeys": {"enabled": False}},
+        "networkPolicy": {"enabled": False},
+        "accessLog": {"enabled": False},
+    },
+}
+"""Values of an umbrella that anybody may call; KEDA and Prometheus are the cluster's own."""
+
+
+def ensure_image(cluster: Cluster) -> None:
+    """Hands an image with HAProxy, a shell and small programs to the node."""
+    reference = f"{REPOSITORY}:{TAG}"
+    if not cluster.has_image(reference):
+        files = with_libraries({"/usr/local/sbin/haproxy": haproxy(), **small_programs()})
+        path = "/usr/local/sbin:/usr/bin:/bin"
+        cluster.import_image(Image(reference, ("haproxy",), files, links=MERGED_LINKS, environment={"PATH": path}))
+
+
+def apply(cluster: Cluster, action: str, namespace: str, values: Mapping[str, Any], *arguments: str) -> str:
+    """Installs or upgrades the release ``llm``; see :func:`scripts.bench.local.helm`."""
+    merged = local.overlay(PLATFORM, values)
+    return local.helm(cluster, action, "llm", namespace, merged, *arguments, chart=stubbed())
+
+
+def url(cluster: Cluster, namespace: str) -> str:
+    """Base URL of the gateway's Service."""
+    return local.service_url(cluster, "llm-gateway", namespace, port=80)
