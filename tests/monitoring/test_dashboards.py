@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from scripts.console import UserError
-from scripts.dashboards import DASHBOARDS, MODEL_DASHBOARD, generate, text
+from scripts.dashboards import DASHBOARDS, MODEL_DASHBOARD, text
+from scripts.dashboards.cli import generate
 
 
 def panels() -> dict[str, Any]:
@@ -23,8 +24,8 @@ def test_the_files_are_what_the_code_makes() -> None:
 def test_check_refuses_a_file_that_was_edited_by_hand(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     edited = tmp_path / "model.json"
     edited.write_text("{}")
-    monkeypatch.setattr("scripts.dashboards.DASHBOARDS", {edited: lambda: {"title": "x"}})
-    monkeypatch.setattr("scripts.dashboards.REPO", tmp_path)
+    monkeypatch.setattr("scripts.dashboards.cli.DASHBOARDS", {edited: lambda: {"title": "x"}})
+    monkeypatch.setattr("scripts.dashboards.cli.REPO", tmp_path)
     with pytest.raises(UserError, match="vllm-charts dashboards generate"):
         generate(check=True)
     assert edited.read_text() == "{}"

@@ -1,43 +1,8 @@
-"""Grafana dashboards as code: the source of ``charts/*/dashboards/*.json``.
+"""The dashboard of one model, for any model: its variables choose which."""
 
-A dashboard is a table of panels here; layout, data source and style are the same for all of them. Queries use metric
-names of the engine's own list, of kube-state-metrics and of the DCGM exporter: a test holds them to it.
-"""
+from typing import Any
 
-import itertools
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
-
-import typer
-from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, timeseries
-from grafana_foundation_sdk.cog.builder import Builder
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.cog.variants import Dataquery
-from grafana_foundation_sdk.models.common import (
-    BigValueGraphMode,
-    BigValueTextMode,
-    GraphDrawStyle,
-    LegendDisplayMode,
-    LegendPlacement,
-    TooltipDisplayMode,
-    VisibilityMode,
-)
-from grafana_foundation_sdk.models.dashboard import (
-    DashboardCursorSync,
-    DataSourceRef,
-    VariableRefresh,
-    VariableSort,
-)
-
-from scripts.console import UserError, console
-from scripts.paths import CHARTS, REPO
-
-app = typer.Typer()
-
-MODEL_DASHBOARD = CHARTS / "vllm-model" / "dashboards" / "model.json"
+from scripts.dashboards.panels import Panel, Rows, board, variable
 
 PODS = "^(.+?)(?:-[a-z0-9]+-[a-z0-9]{5}|-[0-9]+)$"
 """Takes the name of the workload out of a pod's name (Deployment and Rollout, or the leader of a group)."""
@@ -51,29 +16,6 @@ REPLICAS = 'namespace="$namespace",pod=~"$workload-([a-z0-9]+-[a-z0-9]{5}|[0-9]+
 GPUS = 'exported_namespace="$namespace",exported_pod=~"$pod"'
 GPUS_HONOURED = 'namespace="$namespace",pod=~"$pod"'
 """The DCGM exporter's pod labels, where its ServiceMonitor honours them and where it does not."""
-
-DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One panel.
-
-    Attributes:
-        title: what it shows.
-        queries: legend (a label in double braces, or text) and PromQL of each line.
-        unit: Grafana's name of the unit (``s``, ``percentunit``, ``reqps``, ``short`` ...).
-        description: what to make of it.
-        width: columns of 24.
-        single: one number instead of a graph.
-    """
-
-    title: str
-    queries: Sequence[tuple[str, str]]
-    unit: str = "short"
-    description: str = ""
-    width: int = 8
-    single: bool = False
 
 
 def quantiles(metric: str, *values: float) -> list[tuple[str, str]]:
@@ -100,7 +42,7 @@ WANTED = (
 READY = f'sum(kube_pod_status_ready{{{REPLICAS},condition="true"}})'
 HTTP = 'namespace="$namespace",pod=~"$pod",handler=~"/v1/.*"'
 
-ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
+ROWS: Rows = (
     (
         "Now",
         (
@@ -257,101 +199,14 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
 )
 
 
-def targets(panel: Panel) -> list[Builder[Dataquery]]:
-    """The panel's queries; a single number asks for the last value only."""
-    built: list[Builder[Dataquery]] = []
-    for index, (legend, query) in enumerate(panel.queries):
-        target = prometheus.Dataquery().expr(query).legend_format(legend).ref_id(chr(ord("A") + index))
-        built.append(target.instant() if panel.single else target.range())
-    return built
-
-
-def single(panel: Panel) -> stat.Panel:
-    """One number; its colour says nothing, since what is bad differs from model to model."""
-    built = stat.Panel().title(panel.title).description(panel.description).datasource(DATASOURCE).unit(panel.unit)
-    built = built.graph_mode(BigValueGraphMode.NONE).text_mode(BigValueTextMode.VALUE)
-    built = built.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-    return built.height(4).span(panel.width).targets(targets(panel))
-
-
-def graph(panel: Panel) -> timeseries.Panel:
-    """Lines over time, with the last and the highest value in the legend."""
-    legend = common.VizLegendOptions().display_mode(LegendDisplayMode.TABLE).placement(LegendPlacement.BOTTOM)
-    built = timeseries.Panel().title(panel.title).description(panel.description).datasource(DATASOURCE)
-    built = built.unit(panel.unit).min(0).height(8).span(panel.width).targets(targets(panel))
-    built = built.draw_style(GraphDrawStyle.LINE).line_width(1).fill_opacity(10).show_points(VisibilityMode.NEVER)
-    return built.legend(legend.show_legend(True).calcs(["lastNotNull", "max"])).tooltip(
-        common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI)
-    )
-
-
-def variable(name: str, label: str, query: str, regex: str = "") -> dashboard.QueryVariable:
-    """A choice that Prometheus fills in."""
-    built = dashboard.QueryVariable(name).label(label).datasource(DATASOURCE).query(query).regex(regex)
-    return built.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED).sort(VariableSort.ALPHABETICAL_ASC)
-
-
-def model() -> dict[str, Any]:
+def build() -> dict[str, Any]:
     """The dashboard of one model, for any model: the variables choose it."""
     series = "vllm:num_requests_running"
     chosen = 'namespace="$namespace",pod=~"$workload-([a-z0-9]+-[a-z0-9]{5}|[0-9]+)"'
-    board = (
-        dashboard.Dashboard("vLLM / model")
-        .uid("vllm-model")
-        .tags(["vllm"])
-        .refresh("30s")
-        .time("now-1h", "now")
-        .timezone("browser")
-        .tooltip(DashboardCursorSync.CROSSHAIR)
-        .readonly()
-        .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
-        .with_variable(variable("namespace", "Namespace", f"label_values({series}, namespace)"))
-        .with_variable(
-            variable("workload", "Workload", f'label_values({series}{{namespace="$namespace"}}, pod)', f"/{PODS}/")
-        )
-        .with_variable(variable("model", "Model", f"label_values({series}{{{chosen}}}, model_name)"))
-        .with_variable(
-            variable("pod", "Replica", f"label_values({series}{{{chosen}}}, pod)").multi(True).include_all(True)
-        )
-    )
-    ids = itertools.count(1)
-    for title, panels in ROWS:
-        board = board.with_row(dashboard.Row(title).id(next(ids)))
-        for panel in panels:
-            built_panel = single(panel) if panel.single else graph(panel)
-            board = board.with_panel(built_panel.id(next(ids)))
-    built: dict[str, Any] = json.loads(JSONEncoder(sort_keys=True).encode(board.build()))
-    return built
-
-
-DASHBOARDS = {MODEL_DASHBOARD: model}
-"""Every generated file and what builds it."""
-
-
-def text(built: dict[str, Any]) -> str:
-    """A dashboard as it is written: short enough for a ConfigMap, one panel a change in a diff."""
-    return json.dumps(built, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-@app.command()
-def generate(
-    check: Annotated[bool, typer.Option(help="Write nothing; fail if a file is not what would be written.")] = False,
-) -> None:
-    """Write the dashboards of the charts."""
-    stale: list[Path] = []
-    for path, build in DASHBOARDS.items():
-        new = text(build())
-        if path.is_file() and path.read_text() == new:
-            continue
-        stale.append(path)
-        if not check:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(new)
-            console.print(f"wrote {path.relative_to(REPO)}")
-    if check and stale:
-        names = ", ".join(str(path.relative_to(REPO)) for path in stale)
-        raise UserError(
-            f"{names} is not what scripts/dashboards.py makes",
-            why="Generated files are never edited by hand.",
-            fix="vllm-charts dashboards generate",
-        )
+    variables = [
+        variable("namespace", "Namespace", f"label_values({series}, namespace)"),
+        variable("workload", "Workload", f'label_values({series}{{namespace="$namespace"}}, pod)', f"/{PODS}/"),
+        variable("model", "Model", f"label_values({series}{{{chosen}}}, model_name)"),
+        variable("pod", "Replica", f"label_values({series}{{{chosen}}}, pod)").multi(True).include_all(True),
+    ]
+    return board("vLLM / model", "vllm-model", ["vllm"], variables, ROWS)
