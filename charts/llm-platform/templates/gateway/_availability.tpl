@@ -50,4 +50,7 @@ spec:
     - port: metrics
       path: /metrics/tenants
       interval: {{ $monitor.interval }}
+      # Two targets of one port would otherwise have the same labels, and one `up` between them.
+      relabelings:
+        - {targetLabel: endpoint, replacement: tenants}
 {{- end }}
