@@ -1,12 +1,13 @@
 """Reads the schema sources and resolves their references.
 
-A source is JSON Schema draft-07 in YAML with four conveniences, which ``bundle`` turns into plain draft-07:
+A source is JSON Schema draft-07 in YAML with a few conveniences, which ``bundle`` turns into plain draft-07:
 
-* ``$ref: file.yaml`` or ``file.yaml#/name`` takes in another file, ``#/definitions/name`` a shape of
-  ``definitions/*.yaml``. Keys beside ``$ref`` win over those of the target (draft-07 itself ignores them).
+* ``$ref: file.yaml`` or ``file.yaml#/name`` takes in another file, ``#/name`` a part of the same, ``#/definitions/name``
+  a shape of ``definitions/*.yaml``. Keys beside ``$ref`` win over those of the target (draft-07 itself ignores them).
 * ``#/definitions/io.k8s...`` is Kubernetes' own definition (see ``kubernetes``).
 * An object is closed unless ``x-free-map: reason`` stands beside its ``additionalProperties``.
 * ``x-optional: reason`` marks an object whose keys need no default in values.yaml.
+* ``x-embed: chart`` takes the values of another chart of ours, ``x-dependency`` marks those of a foreign one.
 """
 
 import functools
@@ -94,7 +95,7 @@ def _target(reference: str, path: Path) -> tuple[Schema, Path]:
             raise UserError(f"{path}: there is no definition {name}", fix=f"add it to {SCHEMAS / 'definitions'}")
         return definitions()[name], path
     file, _, pointer = reference.partition("#/")
-    target_path = path.parent / file
+    target_path = path.parent / file if file else path
     if not target_path.is_file():
         raise UserError(f"{path}: $ref {reference} leads to no file", fix=f"write {target_path}")
     target = read_yaml(target_path)
