@@ -1,0 +1,200 @@
+"""Every refusal of the umbrella, both ways: it fires on what is wrong, and stays silent one step beside it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from scripts.paths import CHARTS
+from scripts.render import RenderError
+from tests.render.platform import TINY, Values, platform
+
+LIVE = ["apps/v1/Deployment"]
+"""What tells a cluster from an offline render: kinds are listed."""
+
+MONITORING = ["monitoring.coreos.com/v1/PodMonitor", "monitoring.coreos.com/v1/PrometheusRule"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One refusal.
+
+    Attributes:
+        says: a part of the message.
+        wrong: values that it refuses.
+        right: the nearest values that it lets through.
+        fix: what the message tells to set or do.
+        wrong_options, right_options: arguments of the renders.
+    """
+
+    says: str
+    wrong: Values
+    right: Values
+    fix: str
+    wrong_options: dict[str, Any] = field(default_factory=dict)
+    right_options: dict[str, Any] = field(default_factory=dict)
+
+
+def gateway(**values: Any) -> Values:
+    return {"gateway": values}
+
+
+def tenant(**values: Any) -> Values:
+    return {"tenants": {"team-a": {"models": ["tiny"], **values}}}
+
+
+def quota(gpus: str) -> Values:
+    return {
+        **tenant(namespace={"create": True}, quota={"requests.nvidia.com/gpu": gpus}),
+        "models": {"tiny": {"namespace": "team-a", "replicas": 3}},
+    }
+
+
+SLEEPS = {"models": {"tiny": {"autoscaling": {"type": "keda", "minReplicas": 0}}}}
+NO_WAY = {"apiKeys": {"enabled": False}}
+
+RULES = [
+    Rule(
+        "has the name of an entry of models",
+        gateway(externalModels={"tiny": {"servedNames": ["x"]}}),
+        gateway(externalModels={"other": {"servedNames": ["x"]}}),
+        "service: tiny",
+    ),
+    Rule(
+        "which the gateway cannot route",
+        {"models": {"tiny": {"model": {"servedNames": ["my|model"]}}}},
+        {"models": {"tiny": {"model": {"servedNames": ["my-model"]}}}},
+        "servedNames: [my-model]",
+    ),
+    Rule(
+        "which is also the entry of another model",
+        {"models": {"tiny": {"model": {"servedNames": ["large"]}}, "large": TINY}},
+        {"models": {"tiny": {"model": {"servedNames": ["tiny"]}}, "large": TINY}},
+        "rename the entry models.large",
+    ),
+    Rule(
+        "gateway.auth has no way in",
+        gateway(auth=NO_WAY),
+        {**gateway(auth={**NO_WAY, "anonymousTenant": "team-a"}), **tenant()},
+        "gateway.auth.apiKeys.enabled: true",
+    ),
+    Rule(
+        "there is no such tenant",
+        {**gateway(auth={"anonymousTenant": "all"}), **tenant()},
+        {**gateway(auth={"anonymousTenant": "team-a"}), **tenant()},
+        "tenants.all",
+    ),
+    Rule(
+        "clientCertificates needs TLS",
+        gateway(auth={"clientCertificates": {"enabled": True}}),
+        gateway(auth={"clientCertificates": {"enabled": True}}, tls={"secret": "tls"}),
+        "gateway.tls.secret",
+    ),
+    Rule(
+        "hangs routes on a Gateway of yours",
+        gateway(type="inference-extension"),
+        gateway(type="inference-extension", inferenceExtension={"gatewayRef": {"name": "public"}}),
+        "gatewayRef: {name:",
+    ),
+    Rule(
+        "the pod would be killed under load",
+        gateway(maxConnections=2000),
+        gateway(maxConnections=2000, resources={"limits": {"memory": "5Gi"}}),
+        "gateway.resources.limits.memory:",
+    ),
+    Rule(
+        "each pod counts alone and allows its share",
+        {**gateway(autoscaling={"enabled": True}), **tenant(limits={"requestsPerSecond": 5})},
+        {**gateway(autoscaling={"enabled": True}), **tenant(limits={"requestsPerSecond": 0})},
+        "gateway.autoscaling.enabled: false",
+    ),
+    Rule(
+        "less than the 2 pods of the gateway",
+        tenant(limits={"concurrentRequests": 1}),
+        tenant(limits={"concurrentRequests": 2}),
+        "gateway.replicas: 1",
+    ),
+    Rule(
+        "would end in 503 before it is up",
+        {**SLEEPS, **gateway(hold={"seconds": 60})},
+        {**SLEEPS, **gateway(hold={"seconds": 900})},
+        "gateway.hold.seconds:",
+    ),
+    Rule(
+        "there is no such model here",
+        {"tenants": {"team-a": {"models": ["tinny"]}}},
+        {"tenants": {"team-a": {"models": ["tiny", "org/tiny", "*"]}}},
+        "org/tiny, tiny",
+    ),
+    Rule(
+        "both make the namespace team-a",
+        {
+            "tenants": {
+                "team-a": {"namespace": {"create": True}},
+                "b": {"namespace": {"create": True, "name": "team-a"}},
+            }
+        },
+        {
+            "tenants": {
+                "team-a": {"namespace": {"create": True}},
+                "b": {"namespace": {"create": False, "name": "team-a"}},
+            }
+        },
+        "namespace.create: false",
+    ),
+    Rule("some pods would never start", quota("3"), quota("4"), 'requests.nvidia.com/gpu: "4"'),
+    Rule(
+        "both would serve external.metrics.k8s.io",
+        {"prometheus-adapter": {"enabled": True, "rules": {"external": [{"seriesQuery": "x"}]}}},
+        {"prometheus-adapter": {"enabled": True, "rules": {"custom": [{"seriesQuery": "x"}]}}},
+        "keda.enabled: false",
+    ),
+    Rule(
+        "Helm could not map a ScaledObject",
+        {},
+        {},
+        "vllm-charts deps",
+        {"api_versions": [*LIVE, *MONITORING]},
+        {"api_versions": [*LIVE, *MONITORING, "keda.sh/v1alpha1/ScaledObject"]},
+    ),
+]
+
+each = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.says)
+
+
+@each
+def test_it_refuses_and_says_what_to_set(rule: Rule) -> None:
+    with pytest.raises(RenderError) as refused:
+        platform({"models": {"tiny": TINY}}, rule.wrong, **rule.wrong_options)
+    assert rule.says in refused.value.message
+    assert rule.fix in refused.value.message
+
+
+@each
+def test_it_lets_the_nearest_right_values_through(rule: Rule) -> None:
+    assert platform({"models": {"tiny": TINY}}, rule.right, **rule.right_options).objects
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    wrong = {"tenants": {"team-a": {"models": ["a", "b"]}}, "gateway": {"maxConnections": 5000}}
+    with pytest.raises(RenderError) as refused:
+        platform({"models": {"tiny": TINY}}, wrong)
+    assert all(f"\n{number}. " in refused.value.message for number in (1, 2, 3))
+
+
+def test_an_offline_render_never_fails_for_crds() -> None:
+    scaled = {"tiny": {**TINY, "autoscaling": {"type": "keda"}}}
+    assert platform({"models": scaled}).all("ScaledObject")
+
+
+def test_crds_that_come_with_the_release_are_not_missing() -> None:
+    """A GitOps tool hands in the kinds of a cluster before anything is installed on it."""
+    scaled = {"tiny": {**TINY, "autoscaling": {"type": "keda"}}}
+    made = platform({"models": scaled, "keda": {"crds": {"install": True}}}, api_versions=LIVE)
+    assert made.all("ScaledObject")
+
+
+def test_every_refusal_has_a_rule_here() -> None:
+    text = "".join(path.read_text() for path in (CHARTS / "llm-platform" / "templates").glob("_validate-*.tpl"))
+    live_only = 1  # a KEDA of another release: it needs a cluster to look at
+    assert text.count('include "llm-platform.problem"') == len(RULES) + live_only
