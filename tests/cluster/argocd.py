@@ -1,0 +1,280 @@
+"""Argo CD's controllers beside the local cluster, as plain processes, and the Git repository that they watch."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts import tools
+from scripts.bench import local
+from scripts.cluster import Cluster, wait_until
+from scripts.cluster.host import install
+from scripts.kubernetes_modules import crd_files
+from scripts.paths import CHARTS, REPO
+from scripts.platform_chart import assemble
+
+NAMESPACE = "argocd"
+ENVIRONMENT = "test"
+OVERLAY = f"gitops/argocd/overlays/{ENVIRONMENT}"
+
+QUICK: dict[str, Any] = {"shutdown": {"endpointSeconds": 0, "drainSeconds": 1}}
+"""Values of every model here: the pods are gone as soon as they are not wanted."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class GitRepository:
+    """A repository with this project's charts and GitOps files, and an environment of the test's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = f"file://{folder}"
+
+    def git(self, *arguments: str) -> str:
+        identity = ("-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
+        command = ["git", "-C", str(self.folder), *identity, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def write(self, path: str, content: dict[str, Any] | str) -> None:
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content if isinstance(content, str) else yaml.safe_dump(content), encoding="utf-8")
+
+    def commit(self, message: str) -> str:
+        """Commits everything and gives the commit."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+        return self.git("rev-parse", "HEAD").strip()
+
+    def model(self, name: str, here: dict[str, Any]) -> None:
+        """A model on the engine's double: its values file, and the environment's file that switches it on."""
+        self.write(f"values/models/{name}.yaml", local.overlay(local.DOUBLE, {"model": {"id": name}}))
+        self.write(f"{OVERLAY}/models/{name}.yaml", local.overlay(QUICK, here))
+
+    def make(self) -> None:
+        """Copies the charts (the umbrella with stubs for its operators) and gitops/, and adds the environment."""
+        self.folder.mkdir()
+        self.git("init", "--quiet", "--initial-branch", "main")
+        left_out = shutil.ignore_patterns("charts", "crds", "tests", "ci")
+        shutil.copytree(CHARTS / "vllm-model", self.folder / "charts" / "vllm-model", ignore=left_out)
+        assemble(self.folder / "charts" / "llm-platform")
+        shutil.copytree(REPO / "gitops", self.folder / "gitops")
+        shutil.copytree(self.folder / "gitops/argocd/overlays/dev", self.folder / OVERLAY)
+        for path in (self.folder / OVERLAY / "models").iterdir():
+            path.unlink()
+        for name in (f"{OVERLAY}/settings.yaml", f"{OVERLAY}/kustomization.yaml"):
+            self.write(name, self.adapted((self.folder / name).read_text(encoding="utf-8")))
+        # No image of the gateway is on the node: what is synced here is the umbrella's shape, not its traffic.
+        self.write("values/platforms/test.yaml", {"gateway": {"enabled": False}})
+        self.write(f"{OVERLAY}/platform.yaml", {"commonLabels": {"environment": ENVIRONMENT}})
+
+    def adapted(self, text: str) -> str:
+        """A file of the environment dev, for this repository and its environment."""
+        address = "https://github.com/your-org/vllm-charts.git"
+        assert "dev" in text
+        return (
+            text.replace(address, self.url)
+            .replace("overlays/dev", f"overlays/{ENVIRONMENT}")
+            .replace("environment: dev", f"environment: {ENVIRONMENT}")
+            .replace("eks.yaml", "test.yaml")
+        )
+
+    def root(self) -> list[dict[str, Any]]:
+        """What a person applies by hand."""
+        text = self.adapted((REPO / "gitops/argocd/bootstrap/dev.yaml").read_text(encoding="utf-8"))
+        return list(yaml.safe_load_all(text))
+
+
+@dataclass
+class ArgoCD:
+    """Argo CD's view of the cluster."""
+
+    cluster: Cluster
+    repository: GitRepository
+
+    def application(self, name: str) -> dict[str, Any] | None:
+        """An Application, or None if there is none."""
+        text = self.cluster.kubectl(
+            *("get", "application", name, "--namespace", NAMESPACE, "--output=yaml", "--ignore-not-found")
+        )
+        found: dict[str, Any] | None = yaml.load(text, yaml.CSafeLoader)
+        return found
+
+    def refresh(self) -> None:
+        """Lets the controllers look at Git now, as a webhook of the Git server would."""
+        annotate = ("annotate", "--overwrite", "--namespace", NAMESPACE, "--all")
+        self.cluster.kubectl(*annotate, "applications.argoproj.io", "argocd.argoproj.io/refresh=normal", check=False)
+        self.cluster.kubectl(
+            *annotate, "applicationsets.argoproj.io", "argocd.argoproj.io/application-set-refresh=true", check=False
+        )
+
+    def state(self, name: str) -> tuple[str, str, str]:
+        """Sync status, health and the commit that was last synced."""
+        status = (self.application(name) or {}).get("status", {})
+        operation = status.get("operationState", {}).get("syncResult", {})
+        return (
+            status.get("sync", {}).get("status", ""),
+            status.get("health", {}).get("status", ""),
+            operation.get("revision", ""),
+        )
+
+    def operations(self, name: str) -> str:
+        """When the last sync of an Application ended: it moves with every further one."""
+        status = (self.application(name) or {}).get("status", {})
+        return str(status.get("operationState", {}).get("finishedAt", ""))
+
+    def wait_synced(self, name: str, commit: str = "", *, healthy: bool = True, seconds: float = 120) -> None:
+        """Waits until an Application is what Git says (at a commit), and healthy."""
+
+        def is_there() -> bool:
+            sync, health, revision = self.state(name)
+            return sync == "Synced" and (health == "Healthy" or not healthy) and commit in ("", revision)
+
+        try:
+            self.wait(f"{name} is synced", is_there, seconds=seconds)
+        except Exception as error:
+            error.add_note(yaml.safe_dump((self.application(name) or {}).get("status", {}))[:6000])
+            raise
+
+    def wait(self, what: str, condition: Any, *, seconds: float = 120) -> None:
+        """Waits for a condition, with a look at Git every few seconds."""
+
+        def looked() -> bool:
+            self.refresh()
+            return bool(condition())
+
+        wait_until(what, looked, seconds=seconds, pause=2)
+
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "argocd-cm": {},
+    "argocd-cmd-params-cm": {},
+    "argocd-rbac-cm": {},
+    "argocd-gpg-keys-cm": {},
+    "argocd-ssh-known-hosts-cm": {"ssh_known_hosts": ""},
+    "argocd-tls-certs-cm": {},
+}
+
+
+def configuration() -> list[dict[str, Any]]:
+    """Argo CD's own objects, with what gitops/argocd/argocd-cm asks to be merged in."""
+    patch = yaml.safe_load((REPO / "gitops/argocd/argocd-cm/patch.yaml").read_text(encoding="utf-8"))
+    labels = {"app.kubernetes.io/part-of": "argocd"}
+    maps = [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels},
+            "data": data | (patch["data"] if name == "argocd-cm" else {}),
+        }
+        for name, data in SETTINGS.items()
+    ]
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "argocd-secret", "namespace": NAMESPACE, "labels": labels},
+        "stringData": {"server.secretkey": os.urandom(16).hex()},
+    }
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    return [namespace, *maps, secret]
+
+
+@contextmanager
+def running(cluster: Cluster, folder: Path) -> Iterator[ArgoCD]:
+    """Installs Argo CD's kinds, starts its controllers, and ends them again."""
+    if shutil.which("redis-server") is None:
+        install(["redis-server"], purpose="Argo CD")
+    tools.ensure_all(["argocd", "kustomize", "helm3"])
+    for path in crd_files("argo-cd"):
+        cluster.apply(path)
+    cluster.apply(configuration())
+    repository = GitRepository(folder / "repository.git")
+    repository.make()
+    redis, repo_server = free_port(), free_port()
+    environment = process_environment(cluster, folder)
+    with ExitStack() as stack:
+        commands = {
+            "redis": ["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+            **controllers(redis, repo_server),
+        }
+        for name, command in commands.items():
+            stack.enter_context(process(name, command, environment, folder))
+        yield ArgoCD(cluster, repository)
+
+
+def controllers(redis: int, repo_server: int) -> dict[str, list[str]]:
+    """The programs of Argo CD with their flags."""
+    binaries = {name: str(tools.ensure(name)) for name in tools.TOOLS["argocd"].links}
+    cache, repo = ["--redis", f"127.0.0.1:{redis}"], f"127.0.0.1:{repo_server}"
+    return {
+        "repo-server": [
+            *(binaries["argocd-repo-server"], *cache, "--address", "127.0.0.1", "--port", str(repo_server)),
+            *("--metrics-address", "127.0.0.1", "--metrics-port", str(free_port())),
+        ],
+        "application-controller": [
+            *(binaries["argocd-application-controller"], *cache, "--repo-server", repo, "--namespace", NAMESPACE),
+            *("--metrics-port", str(free_port())),
+        ],
+        "applicationset-controller": [
+            *(binaries["argocd-applicationset-controller"], "--argocd-repo-server", repo, "--namespace", NAMESPACE),
+            *("--metrics-addr", "127.0.0.1:0", "--probe-addr", f"127.0.0.1:{free_port()}"),
+            *("--webhook-addr", f"127.0.0.1:{free_port()}"),
+        ],
+    }
+
+
+def process_environment(cluster: Cluster, folder: Path) -> dict[str, str]:
+    """Helm 3 and Kustomize first on PATH; state in the test's own folder."""
+    path = folder / "bin"
+    path.mkdir()
+    (path / "helm").symlink_to(tools.ensure("helm3"))
+    (path / "kustomize").symlink_to(tools.ensure("kustomize"))
+    for name in tools.TOOLS["argocd"].links:
+        (path / name).symlink_to(tools.ensure(name))
+    state = {}
+    for variable in ("TLS_DATA", "SSH_DATA", "GPG_DATA"):
+        (folder / variable.lower()).mkdir()
+        state[f"ARGOCD_{variable}_PATH"] = str(folder / variable.lower())
+    (folder / "ssh_data" / "ssh_known_hosts").touch()
+    return os.environ | {
+        **state,
+        "PATH": f"{path}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "KUBECONFIG": str(cluster.kubeconfig),
+        "ARGOCD_FAKE_IN_CLUSTER": "true",
+        "ARGOCD_GPG_ENABLED": "false",
+        "ARGOCD_GNUPGHOME": str(folder / "gpg_data"),
+        "ARGOCD_PLUGINSOCKFILEPATH": str(folder),
+        # The repository is a folder of this user's, read by git as this user.
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_VALUE_0": "*",
+    }
+
+
+@contextmanager
+def process(name: str, command: list[str], environment: dict[str, str], folder: Path) -> Iterator[None]:
+    """A program for the time of the tests; its log stays in the folder."""
+    with (folder / f"{name}.log").open("w") as log:
+        running = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
+        try:
+            yield
+        finally:
+            running.terminate()
+            try:
+                running.wait(10)
+            except subprocess.TimeoutExpired:
+                running.kill()
+                running.wait()
