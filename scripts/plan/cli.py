@@ -8,6 +8,7 @@ from scripts.plan import bench_command, cost_command, simulate_command, tables, 
 from scripts.plan import options as o
 from scripts.plan import startup as starts
 from scripts.plan.catalog import GIB, find_gpu, gpus
+from scripts.plan.cost import known_price
 from scripts.plan.fit import Setup, changes
 from scripts.plan.fit import fit as size
 from scripts.plan.overhead import DEFAULT_VERSION
@@ -76,7 +77,7 @@ def fit(
         max_lora_rank=max_lora_rank,
     )
     answer = size(found, setup)
-    larger = sorted((g for g in gpus().values() if g.instance), key=lambda g: g.memory_gib)
+    larger = sorted((g for g in gpus().values() if known_price(g)), key=lambda g: known_price(g) or 0)
     possible = [] if answer.verdict == "fits" else changes(answer, larger)
     if json:
         tables.print_json(tables.fit_json(answer, possible))

@@ -73,6 +73,12 @@ class Cost:
         return self.total_day / self.tokens_day * 1e6 if self.tokens_day else math.inf
 
 
+def known_price(gpu: Gpu) -> float | None:
+    """Dollars an hour at the cheapest cloud of the table; None where it has none."""
+    known: dict[str, float] = load("prices.yaml")["onDemand"].get(gpu.name, {})
+    return min(known.values(), default=None)
+
+
 def price(gpu: Gpu, cloud: str) -> float:
     """Dollars an hour from the dated table: of one cloud, or the lowest of all. Raises UserError naming the flag."""
     known: dict[str, Any] = load("prices.yaml")["onDemand"].get(gpu.name, {})

@@ -89,7 +89,7 @@ def print_fit(fit: Fit, changes: list[Change]) -> None:
         "best guess",
         "high",
         "from",
-        caption=f"model: {fit.model.source}; overhead calibrated on vLLM {fit.engine.row['from']} and later logs",
+        caption=f"model: {fit.model.source}; overhead: scripts/plan/overhead.yaml from vLLM {fit.engine.row['from']}",
     )
     budget = setup.memory * fit.utilization
     source = "measured" if setup.weights_gib_per_gpu else "checkpoint" if fit.model.checkpoint_bytes else "counted"

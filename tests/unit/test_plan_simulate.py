@@ -176,6 +176,10 @@ def test_up_waits_for_the_window_and_then_adds_two_pods_in_two_minutes() -> None
     assert wanted[first + 8] == 5
 
 
+def test_a_controller_that_just_began_takes_nothing_away() -> None:
+    assert set(decisions(Controller(Rules(maximum=10)), [1] * 39, current=5)) == {5}
+
+
 def test_the_responsive_preset_does_not_wait() -> None:
     assert decisions(Controller(responsive(Rules(maximum=10))), [8])[0] == 3
 

@@ -70,6 +70,8 @@ class Replica:
     draining: bool = False
     context: float = 0.0
     """Sum of the lengths of the running sequences, in tokens."""
+    promised: int = 0
+    """Tokens of the prompts that are admitted and not yet computed."""
     preemptions: int = 0
     _order: int = 0
     version: int = 0
@@ -87,7 +89,7 @@ class Replica:
     @property
     def _cached(self) -> float:
         """Tokens that the cache holds, or has promised to prompts."""
-        return self.context + sum(s.to_compute for s in self.prefill)
+        return self.context + self.promised
 
     def accept(self, served: Served) -> None:
         self.waiting.append(served)
@@ -102,6 +104,7 @@ class Replica:
             if busy and self._cached + need > WATERMARK * self.capacity.kv_tokens:
                 return
             self.prefill.append(self.waiting.popleft())
+            self.promised += need
             if len(self.prefill) == 1:
                 self.prefill_left = float(need)
 
@@ -168,6 +171,7 @@ class Replica:
     def _start_first(self) -> None:
         """The first prompt is computed: its sequence decodes from here on."""
         served = self.prefill.popleft()
+        self.promised -= served.to_compute
         count = len(self.running) + 1
         lag = FIRST_TOKEN_STEPS * self.capacity.speed.step_seconds(count, self.context / count)
         if served.first_token < 0:

@@ -74,6 +74,8 @@ class Controller:
     def _stabilised(self, now: float, raw: int, current: int) -> int:
         """Up: the lowest wish of the up window; down: the highest of the down window."""
         up = down = raw
+        if not self.recommendations:  # what is there counts as the first wish (recordInitialRecommendation)
+            self.recommendations.append((now, current))
         for when, wish in self.recommendations:
             if when > now - self.rules.up_window:
                 up = min(up, wish)

@@ -125,7 +125,7 @@ def comparison(requests: list[Request], setting: Setting, rules: Rules) -> list[
         waiting(rules, start),
         kv_cache(rules, start),
         slo_law(rules, start, setting),
-        demand(rules, start, concurrency),
+        *(demand(rules, start, n) for n in sorted({concurrency, max(1, concurrency // 2)}, reverse=True)),
         to_zero(rules, start, concurrency, cooldown),
         best,
     ]
