@@ -46,7 +46,8 @@ def client(url: str) -> openai.OpenAI:
 
 def pod(cluster: Cluster, namespace: str) -> dict[str, Any]:
     """The one pod that serves."""
-    (pod,) = cluster.get("pods", "--namespace", namespace, "--selector", SELECTOR)
+    pods: list[dict[str, Any]] = cluster.get("pods", "--namespace", namespace, "--selector", SELECTOR)
+    (pod,) = pods
     return pod
 
 
