@@ -18,6 +18,7 @@ GROUPS = {
     "dashboards": "Write the charts' Grafana dashboards.",
     "render": "Render a chart with a values file and check what comes out.",
     "deps": "Fetch the dependencies of the umbrella chart.",
+    "tenants": "Make and take away API keys of the gateway's tenants.",
     "plan": "Size replicas, GPUs and cost for a load.",
     "cluster": "Run the local Kubernetes of the demo and the cluster tests.",
     "bench": "Send traffic that tells the fate of every request, and write what was proven.",

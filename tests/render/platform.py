@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from scripts.platform_chart import stubbed
@@ -21,7 +22,7 @@ QUIET: Values = {
 TINY: Values = {"model": {"id": "org/tiny"}, "weights": {"sizeGiB": 15}}
 
 
-def platform(*values: Mapping[str, Any], **options: Any) -> Render:
+def platform(*values: Mapping[str, Any] | Path, **options: Any) -> Render:
     """Renders the umbrella as release ``llm`` in namespace ``llm``."""
     return render(stubbed(), list(values), **{"release": "llm", "namespace": "llm", **options})
 

@@ -70,7 +70,7 @@ Inputs: dict "facts", "name" of the tenant, "tenant" its knobs.
 {{- if and $values.keda.enabled $live (not $brought) (not ($apis.Has "keda.sh/v1alpha1/ScaledObject")) }}
 {{- include "llm-platform.problem" (list
   "keda.enabled, and neither the cluster nor this chart has KEDA's CRDs (keda.crds.install is false, and crds/ is empty): Helm could not map a ScaledObject."
-  "Please run: vllm-charts deps (fills charts/llm-platform/crds), then install again; or install KEDA in a release of its own first and set keda.enabled: false.") }}
+  "Please run: vllm-charts deps fetch (fills charts/llm-platform/crds), then install again; or install KEDA in a release of its own first and set keda.enabled: false.") }}
 {{- end }}
 {{- if $values.keda.enabled }}
 {{- $service := lookup "apiregistration.k8s.io/v1" "APIService" "" "v1beta1.external.metrics.k8s.io" }}
