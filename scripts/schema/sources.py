@@ -2,8 +2,9 @@
 
 A source is JSON Schema draft-07 in YAML with a few conveniences, which ``bundle`` turns into plain draft-07:
 
-* ``$ref: file.yaml`` or ``file.yaml#/name`` takes in another file, ``#/name`` a part of the same, ``#/definitions/name``
-  a shape of ``definitions/*.yaml``. Keys beside ``$ref`` win over those of the target (draft-07 itself ignores them).
+* ``$ref: file.yaml`` or ``file.yaml#/name`` takes in another file, ``#/name`` a part of the same, and
+  ``#/definitions/name`` a shape of ``definitions/*.yaml``. Keys beside ``$ref`` win over those of the target (draft-07
+  itself ignores them).
 * ``#/definitions/io.k8s...`` is Kubernetes' own definition (see ``kubernetes``).
 * An object is closed unless ``x-free-map: reason`` stands beside its ``additionalProperties``.
 * ``x-optional: reason`` marks an object whose keys need no default in values.yaml.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.schema.bundle import inline_kubernetes
-from scripts.schema.sources import Schema
+from scripts.schema.sources import Schema, load, source_path
 
 Path = tuple[str | int, ...]
 
@@ -76,11 +76,19 @@ def at(node: Any, path: Path) -> Any:
     return node
 
 
+def with_embedded(node: Schema) -> Schema:
+    """A value that takes the values of another chart, with those written out."""
+    if "x-embed" not in node:
+        return node
+    other = load(source_path(node["x-embed"]))
+    return node | {"properties": other["properties"] | node.get("properties", {})}
+
+
 def free_map(source: Schema, path: Path) -> str | None:
     """Why the key at a path is free, or None where the schema knows the keys of its map."""
     node: Schema = source
     for depth, key in enumerate(path):
-        node = inline_kubernetes(node)
+        node = with_embedded(inline_kubernetes(node))
         if isinstance(key, int):
             node = node.get("items", {})
         elif node.get("additionalProperties") is True:
