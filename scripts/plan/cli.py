@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from scripts.plan import bench_command, cost_command, simulate_command, tables, values_command
+from scripts.plan import bench_command, check_command, cost_command, simulate_command, tables, values_command
 from scripts.plan import options as o
 from scripts.plan import startup as starts
 from scripts.plan.catalog import GIB, find_gpu, gpus
@@ -194,6 +194,7 @@ def list_gpus(json: o.Json = False) -> None:
 
 
 app.command(name="values")(values_command.command)
+app.command(name="check")(check_command.command)
 app.command(name="cost")(cost_command.command)
 app.command(name="simulate")(simulate_command.command)
 app.command(name="bench")(bench_command.command)

@@ -11,7 +11,7 @@ from scripts.console import UserError
 from scripts.plan.cli import app
 
 RUNNER = CliRunner(env={"COLUMNS": "160"})
-COMMANDS = ("fit", "startup", "values", "cost", "simulate", "bench", "models", "gpus")
+COMMANDS = ("fit", "startup", "values", "check", "cost", "simulate", "bench", "models", "gpus")
 
 
 def run(*arguments: str, status: int = 0) -> str:
@@ -38,7 +38,7 @@ def trace(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command: str) -> None:
     text = run(command, "--help")
-    assert f"vllm-charts plan {command}" in text or command in ("simulate",)
+    assert f"vllm-charts plan {command}" in text
     assert "Example" in text
     assert "--json" in text
 
@@ -84,6 +84,44 @@ def test_nothing_is_written_where_the_values_cannot_be_planned(tmp_path: Path) -
     with pytest.raises(UserError):
         run("values", "--model", "deepseek-r1", "--gpu", "L4", "--out", str(file))
     assert not file.exists()
+
+
+VALUES = """
+model: {id: Qwen/Qwen3-14B}
+weights: {sizeGiB: 27.51}
+gpu: {nodeLabels: {nvidia.com/gpu.product: [%s]}}
+engine: {flags: {maxModelLen: 8192}}
+"""
+
+
+def values_file(folder: Path, gpu: str) -> str:
+    file = folder / "values.yaml"
+    file.write_text(VALUES % gpu)
+    return str(file)
+
+
+def test_check_sizes_a_values_file_on_the_gpu_it_names(tmp_path: Path) -> None:
+    assert "fits" in run("check", values_file(tmp_path, "NVIDIA-L40S"))
+    assert "does not fit" in run("check", values_file(tmp_path, "NVIDIA-L4"), status=1)
+
+
+def test_check_takes_the_charts_defaults_for_what_a_file_does_not_say(tmp_path: Path) -> None:
+    found = answer("check", values_file(tmp_path, "NVIDIA-L40S"))
+    assert next(iter(found.values()))["utilization"] == 0.9
+
+
+def test_check_of_a_file_without_a_gpu_says_so_and_takes_one(tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text("model: {id: Qwen/Qwen3-8B}\n")
+    assert "names no GPU" in run("check", str(file))
+    assert "L40S" in run("check", str(file), "--gpu", "L40S")
+
+
+def test_check_of_a_file_without_a_model_says_what_to_set(tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text("replicas: 2\n")
+    with pytest.raises(UserError, match=r"model\.id is empty"):
+        run("check", str(file))
 
 
 def test_cost_prints_the_days_and_the_break_even() -> None:

@@ -9,11 +9,14 @@ import yaml
 from scripts.console import UserError
 from scripts.paths import VALUES
 from scripts.plan.catalog import Gpu, find_gpu, gpus
+from scripts.plan.check_command import setup_of
 from scripts.plan.fit import Fit, Setup, fit
 from scripts.plan.sources import find_model
 from scripts.plan.values import Wish, Written, write
 from scripts.plan.values_command import check
 from scripts.render import render
+from scripts.schema.generate import ChartSchema
+from scripts.schema.values import coalesce
 
 FILES = sorted((VALUES / "models").glob("*.yaml"))
 NOT_PLANNED = {"tiny-cpu.yaml": "runs on CPUs: there is no GPU to plan for"}
@@ -57,20 +60,8 @@ def gpu_of(values: dict[str, Any]) -> Gpu:
 
 
 def asked(values: dict[str, Any]) -> Setup:
-    """The flags of a file as a question to the planner."""
-    flags, split = values["engine"]["flags"], values.get("parallelism", {})
-    return Setup(
-        gpu=gpu_of(values),
-        tensor=split.get("tensor", 1),
-        pipeline=split.get("pipeline", 1),
-        kv_dtype=flags.get("kvCacheDtype", "auto"),
-        max_model_len=flags["maxModelLen"],
-        max_num_seqs=flags["maxNumSeqs"],
-        max_num_batched_tokens=flags["maxNumBatchedTokens"],
-        utilization=flags["gpuMemoryUtilization"],
-        max_loras=flags.get("maxLoras", 0),
-        max_lora_rank=flags.get("maxLoraRank", 16),
-    )
+    """A file, laid over the chart's defaults, as a question to the planner."""
+    return setup_of(coalesce(ChartSchema("vllm-model").defaults, values), gpu_of(values))
 
 
 def sized(values: dict[str, Any]) -> Fit:
