@@ -2,7 +2,11 @@
 
 import json
 import struct
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +122,57 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str, content: str, said: s
 def test_a_folder_without_a_config_says_what_to_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no config\.json"):
         find_model(str(tmp_path))
+
+
+class Hub(SimpleHTTPRequestHandler):
+    """A folder as the hub serves it: ``/ORG/NAME/resolve/main/FILE``, with ranges."""
+
+    def do_GET(self) -> None:
+        path = Path(self.directory) / self.path.removeprefix("/org/name/resolve/main/")
+        if not path.is_file() or self.headers.get("Authorization") != "Bearer secret":
+            self.send_error(404)
+            return
+        content = path.read_bytes()
+        if asked := self.headers.get("Range"):
+            first, last = (int(n) for n in asked.removeprefix("bytes=").split("-"))
+            content = content[first : last + 1]
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Silent."""
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that the planner takes for the hub's org/name."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, directory=str(tmp_path))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("HF_TOKEN", "secret")
+        yield tmp_path
+        server.shutdown()
+
+
+def test_a_model_on_the_hub_is_read_by_its_header_alone(hub: Path) -> None:
+    write_model(hub, LLAMA, {"model.embed_tokens.weight": ("BF16", [100, 40])})
+    model = find_model("org/name")
+    assert (model.source, model.checkpoint_bytes, model.hidden) == ("hub", 8000, 4096)
+
+
+def test_a_model_in_many_files_is_read_by_its_index(hub: Path) -> None:
+    (hub / "config.json").write_text(json.dumps(LLAMA))
+    (hub / "model.safetensors.index.json").write_text(json.dumps({"metadata": {"total_size": 141e9}}))
+    assert find_model("org/name").checkpoint_bytes == 141e9
+
+
+def test_a_gated_model_without_a_token_says_what_it_needs(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_model(hub, LLAMA, {"a": ("BF16", [1])})
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(UserError, match="HF_TOKEN"):
+        find_model("org/name")
 
 
 def test_without_a_network_the_error_names_the_ways_round(monkeypatch: pytest.MonkeyPatch) -> None:
