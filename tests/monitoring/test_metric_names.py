@@ -4,9 +4,6 @@ Guides scale on ``vllm_request_waiting_total`` and alert on ``vllm_gpu_utilizati
 such a query is never wrong, it is only never true.
 """
 
-import csv
-import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.dashboards import DASHBOARDS
-from scripts.paths import TESTS
+from scripts.dashboards import MODEL_DASHBOARD
 from scripts.render import Values, render
 from tests.monitoring import promtool
+from tests.monitoring.queries import dashboard_queries, known, selectors, unknown
 
 ALL: Values = {
     "model": {"id": "org/model"},
@@ -38,21 +35,6 @@ ALL: Values = {
         },
     },
 }
-SCRAPED = {"namespace", "pod", "job", "instance", "container", "cluster", "le"}
-"""Labels that the scrape adds, and the one of buckets."""
-
-FUNCTIONS = {"histogram_quantile", "max_over_time", "min_over_time", "label_values"}
-"""What looks like a metric and is none: functions with an underscore."""
-
-
-def known() -> dict[str, set[str]]:
-    """Labels by series, with the suffixes under which a histogram is read."""
-    lines = [line for line in (TESTS / "data" / "metrics.csv").read_text().splitlines() if line[0] != "#"]
-    found: dict[str, set[str]] = {}
-    for row in csv.DictReader(lines):
-        suffixes = ("_bucket", "_sum", "_count") if row["type"] == "histogram" else ("",)
-        found |= {row["name"] + suffix: set(row["labels"].split()) | SCRAPED for suffix in suffixes}
-    return found
 
 
 def scaler_queries(kind: str) -> Iterator[str]:
@@ -82,37 +64,15 @@ def filled(rule: dict[str, Any]) -> str:
     return str(rule["metricsQuery"]).replace("<<.LabelMatchers>>", f'{pod}=~"a"').replace("<<.GroupBy>>", pod)
 
 
-def dashboard_queries() -> Iterator[str]:
-    for path in DASHBOARDS:
-        board = json.loads(path.read_text())
-        for panel in board["panels"]:
-            yield from (target["expr"].replace("$__rate_interval", "1m") for target in panel.get("targets", []))
-
-
 def queries() -> list[str]:
     """Every query of the chart, as Prometheus gets it."""
     scalers = [query for kind in ("Deployment", "Rollout") for query in scaler_queries(kind)]
-    return [*scalers, *(filled(rule) for rule in adapter_rules()), *dashboard_queries()]
-
-
-def selectors(query: str) -> Iterator[tuple[str, set[str]]]:
-    """The series that a query reads, with the labels that it asks for. Strings may hold anything: they are emptied."""
-    plain = re.sub(r'"[^"]*"', '""', query)
-    for name, matchers in re.findall(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*\{([^}]*)\}", plain):
-        yield name, set(re.findall(r"([a-zA-Z_]+)\s*(?:=~|!~|!=|=)", matchers))
-    bare = re.sub(r"\{[^}]*\}", "", plain)
-    for name in re.findall(r"\b(?:vllm:|kube_|DCGM_|http_|rollout_)[a-zA-Z0-9_:]+", bare):
-        yield name, set()
+    return [*scalers, *(filled(rule) for rule in adapter_rules()), *dashboard_queries([MODEL_DASHBOARD])]
 
 
 def test_every_series_that_a_query_reads_exists_with_the_labels_that_it_selects() -> None:
-    there = known()
-    read = [found for query in queries() for found in selectors(query)]
-    assert len(read) > 60
-    unknown = {name for name, _ in read if name not in there and name not in FUNCTIONS}
-    assert unknown == set()
-    unlabelled = {(name, label) for name, labels in read for label in labels - there.get(name, set())}
-    assert unlabelled == set()
+    assert len([found for query in queries() for found in selectors(query)]) > 60
+    assert unknown(queries(), known()) == set()
 
 
 def test_every_query_names_a_series() -> None:
@@ -133,8 +93,7 @@ def test_prometheus_reads_every_query(tmp_path: Path) -> None:
     ],
 )
 def test_a_series_of_the_guides_that_does_not_exist_is_found_out(wrong: str) -> None:
-    there = known()
-    assert any(name not in there or labels - there[name] for name, labels in selectors(wrong))
+    assert unknown([wrong], known())
 
 
 def test_the_adapter_makes_every_metric_that_the_hpa_reads() -> None:
