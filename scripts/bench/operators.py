@@ -1,8 +1,9 @@
-"""The operators that scenarios run with: KEDA and Prometheus, built from their Go modules and run as pods.
+"""The operators that scenarios run with, built from their Go modules and run as pods.
 
-KEDA's manifests are its own (``config/default`` of its module), with the images that were built here.
+KEDA, LeaderWorkerSet and Argo Rollouts come with their own manifests, out of their own modules.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +23,8 @@ KEDA_IMAGES = {
 }
 """Repositories of KEDA's images, the tool that makes the program, and where the image has it."""
 
+LWS_IMAGES = {"us-central1-docker.pkg.dev/k8s-staging-images/lws/lws": ("lws", "/manager")}
+ROLLOUTS_IMAGES = {"quay.io/argoproj/argo-rollouts": ("argo-rollouts", "/bin/rollouts-controller")}
 MONITORING = "monitoring"
 PROMETHEUS = "http://prometheus.monitoring.svc:9090"
 PROMETHEUS_IMAGE = "localhost/prometheus"
@@ -46,14 +49,23 @@ def apply_crds_first(cluster: Cluster, objects: list[dict[str, Any]]) -> None:
     cluster.apply([each for each in objects if each not in first])
 
 
-def keda_objects(cluster: Cluster) -> list[dict[str, Any]]:
-    """KEDA's own manifests with the images that the node has, and probes for a busy machine."""
-    text = cluster.kubectl("kustomize", module_dir("keda") / "config" / "default")
+def own_objects(
+    cluster: Cluster, module: str, folder: str, images: Mapping[str, tuple[str, str]]
+) -> list[dict[str, Any]]:
+    """An operator's own manifests with the images that the node has, one replica, and probes for a busy machine.
+
+    Args:
+        module: the Go module that has the manifests, by its name in scripts/kubernetes_modules.py.
+        folder: a folder of the module that ``kubectl kustomize`` takes.
+        images: repository of an image, the tool that makes its program, and where the image has it.
+    """
+    text = cluster.kubectl("kustomize", module_dir(module) / folder)
     objects = [each for each in yaml.load_all(text, yaml.CSafeLoader) if each]
     for deployment in (each for each in objects if each["kind"] == "Deployment"):
+        deployment["spec"]["replicas"] = 1
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         repository = container["image"].rpartition(":")[0]
-        container["image"] = ensure_image(cluster, repository, *KEDA_IMAGES[repository])
+        container["image"] = ensure_image(cluster, repository, *images[repository])
         container["imagePullPolicy"] = "IfNotPresent"
         container["readinessProbe"] |= {"initialDelaySeconds": 1, "periodSeconds": 1}
         container["livenessProbe"] |= {"failureThreshold": 30}
@@ -61,15 +73,43 @@ def keda_objects(cluster: Cluster) -> list[dict[str, Any]]:
     return objects
 
 
-def install_keda(cluster: Cluster, seconds: float = 180) -> None:
+def rolled_out(cluster: Cluster, namespace: str, *deployments: str, seconds: float = 180) -> None:
+    """Waits until Deployments are up."""
+    for name in deployments:
+        words = ("rollout", "status", f"deployment/{name}", "--namespace", namespace, f"--timeout={seconds:g}s")
+        cluster.kubectl(*words, seconds=seconds + 10)
+
+
+def is_there(cluster: Cluster, namespace: str, deployment: str) -> bool:
+    """Whether an operator has been installed before."""
+    return deployment in cluster.kubectl("get", "deployment", "--namespace", namespace, "--ignore-not-found")
+
+
+def install_keda(cluster: Cluster) -> None:
     """Installs KEDA if it is not there, and waits until it serves metrics and admits objects."""
-    if "keda-admission" not in cluster.kubectl("get", "deployment", "-n", "keda", "--ignore-not-found"):
-        apply_crds_first(cluster, keda_objects(cluster))
-    for name in ("keda-operator", "keda-metrics-apiserver", "keda-admission"):
-        cluster.kubectl(
-            *("rollout", "status", f"deployment/{name}", "-n", "keda", f"--timeout={seconds:g}s"), seconds=seconds + 10
-        )
-    cluster.wait("--for=condition=Available", "apiservice/v1beta1.external.metrics.k8s.io", seconds=seconds)
+    if not is_there(cluster, "keda", "keda-admission"):
+        apply_crds_first(cluster, own_objects(cluster, "keda", "config/default", KEDA_IMAGES))
+    rolled_out(cluster, "keda", "keda-operator", "keda-metrics-apiserver", "keda-admission")
+    cluster.wait("--for=condition=Available", "apiservice/v1beta1.external.metrics.k8s.io", seconds=120)
+
+
+def install_lws(cluster: Cluster) -> None:
+    """Installs the LeaderWorkerSet controller if it is not there."""
+    if not is_there(cluster, "lws-system", "lws-controller-manager"):
+        apply_crds_first(cluster, own_objects(cluster, "lws", "config/default", LWS_IMAGES))
+    rolled_out(cluster, "lws-system", "lws-controller-manager")
+
+
+def install_rollouts(cluster: Cluster) -> None:
+    """Installs Argo Rollouts if it is not there."""
+    if not is_there(cluster, "argo-rollouts", "argo-rollouts"):
+        cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argo-rollouts"}}])
+        objects = own_objects(cluster, "argo-rollouts", "manifests/cluster-install", ROLLOUTS_IMAGES)
+        for each in objects:
+            if each["kind"] in {"ServiceAccount", "Deployment", "Service", "ConfigMap", "Secret"}:
+                each["metadata"]["namespace"] = "argo-rollouts"
+        apply_crds_first(cluster, objects)
+    rolled_out(cluster, "argo-rollouts", "argo-rollouts")
 
 
 def prometheus_objects(cluster: Cluster, interval: str) -> list[dict[str, Any]]:
@@ -79,17 +119,14 @@ def prometheus_objects(cluster: Cluster, interval: str) -> list[dict[str, Any]]:
     return list(yaml.load_all(text, yaml.CSafeLoader))
 
 
-def install_prometheus(cluster: Cluster, interval: str = "5s", seconds: float = 120) -> str:
+def install_prometheus(cluster: Cluster, interval: str = "5s") -> str:
     """Installs Prometheus and waits until it is ready.
 
     Returns:
         its URL inside the cluster.
     """
     cluster.apply(prometheus_objects(cluster, interval))
-    cluster.kubectl(
-        *("rollout", "status", "deployment/prometheus", "-n", MONITORING, f"--timeout={seconds:g}s"),
-        seconds=seconds + 10,
-    )
+    rolled_out(cluster, MONITORING, "prometheus")
     return PROMETHEUS
 
 

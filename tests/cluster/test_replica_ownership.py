@@ -17,7 +17,6 @@ BUDGET_SECONDS = 120
 QUICK = {"shutdown": {"endpointSeconds": 0, "drainSeconds": 1}}
 FIXED = {"replicas": 6, **QUICK}
 KEDA = {
-    "replicas": None,
     **QUICK,
     "autoscaling": {
         "type": "keda",
