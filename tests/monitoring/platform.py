@@ -2,8 +2,8 @@
 
 import re
 
-from scripts.render import Object, Values
-from tests.render.platform import platform
+from scripts.render import Object
+from tests.render.platform import Values, platform
 
 LLAMA: Values = {"model": {"id": "org/llama"}, "weights": {"sizeGiB": 15}}
 SLEEPY: Values = {

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from scripts.paths import CHARTS, REPO
-from scripts.render import RenderError, Values
+from scripts.render import RenderError
 from tests.monitoring import promtool
 from tests.monitoring.platform import BASE, LLAMA, alerts, groups, recording, written
-from tests.render.platform import platform
+from tests.render.platform import Values, platform
 
 CASES = Path(__file__).parent / "platform_alerts"
 
