@@ -77,7 +77,7 @@ package: env ## Package the charts into dist/
 	@$(CHARTS) release package $(ARGS)
 
 docs: env ## Build the documentation into site/
-	.venv/bin/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict
 
 clean: ## Remove what was built in this tree (caches outside it stay)
 	rm -rf dist site .artifacts .pytest_cache .ruff_cache .mypy_cache
