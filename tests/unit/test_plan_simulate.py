@@ -1,6 +1,6 @@
 """The simulator: traces, one replica, the control loop, whole runs, recorded time lines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -8,7 +8,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from scripts.bench.load import Request as LoadRequest
+from scripts.bench.traffic import Report
 from scripts.console import UserError
+from scripts.paths import TESTS
 from scripts.plan.catalog import find_gpu
 from scripts.plan.fit import Setup, fit
 from scripts.plan.latency import Slo, Speed, sustainable
@@ -47,7 +50,16 @@ def test_the_azure_format_is_read_with_its_seven_digits(tmp_path: Path) -> None:
     assert trace.load(file) == [Request(0, 374, 44), Request(pytest.approx(4.314579), 396, 109)]  # type: ignore[arg-type]
 
 
-def test_a_drivers_log_in_json_lines_is_read(tmp_path: Path) -> None:
+def test_the_log_of_the_traffic_driver_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "run.jsonl"
+    kept = [
+        LoadRequest(number=n, group="short", stream=True, tokens=9, started=100.0 + n, received=7) for n in range(2)
+    ]
+    Report(kept, {}, ["load"]).write(file)
+    assert trace.load(file) == [Request(0, 20, 7), Request(1, 20, 7)]
+
+
+def test_json_lines_of_times_and_tokens_are_read(tmp_path: Path) -> None:
     file = tmp_path / "traffic.jsonl"
     file.write_text(
         '{"start": 3.5, "prompt_tokens": 10, "completion_tokens": 4}\n'
@@ -384,7 +396,7 @@ def test_a_promise_that_cannot_be_kept_carries_nothing() -> None:
 # --- recorded time lines ---
 
 
-def recording(path: Path, rows: list[tuple[float, float, int]], head: str = "") -> Path:
+def recording(path: Path, rows: Sequence[tuple[float, float, int]], head: str = "") -> Path:
     path.write_text(head + "seconds,metric,wanted\n" + "\n".join(f"{a},{b},{c}" for a, b, c in rows) + "\n")
     return path
 
@@ -396,6 +408,24 @@ def test_a_recording_of_the_same_rules_is_matched_and_one_of_others_is_not(tmp_p
     file = recording(tmp_path / "a.csv", [(t, s.metric, m) for s, (t, _, m) in zip(samples, said.samples, strict=True)])
     assert compare(timeline(file, rules, 5)).equal == 1
     assert compare(timeline(file, replace(rules, maximum=2), 5)).equal < 0.9
+
+
+def test_what_is_over_the_slots_of_ready_replicas_waits(tmp_path: Path) -> None:
+    file = tmp_path / "line.csv"
+    file.write_text("# slots=8 target=5\nseconds,rate,in_flight,wanted,ready\n1,0,20,1,1\n2,0,20,3,3\n")
+    assert [s.metric for s in timeline(file, Rules(), 1).samples] == [12, 0]
+
+
+def test_when_the_scaler_looks_is_taken_from_the_recording(tmp_path: Path) -> None:
+    """The same loop, begun seven seconds later, is still the same loop."""
+    rules = Rules(maximum=4, up_window=0)
+    rows = [(t, 12 if t >= 20 else 0, 1 if t < 37 else 3) for t in range(90)]
+    assert compare(timeline(recording(tmp_path / "a.csv", rows), rules, 5)).equal == 1
+
+
+@pytest.mark.parametrize("file", sorted((TESTS / "data" / "timelines").glob("*.csv")), ids=lambda f: f.stem)
+def test_the_loop_wants_what_the_cluster_wanted(file: Path) -> None:
+    assert compare(timeline(file, Rules(), 5)).equal >= 0.95
 
 
 def test_rules_in_the_file_go_before_those_given(tmp_path: Path) -> None:

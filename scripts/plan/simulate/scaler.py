@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass, field
 
 TOLERANCE = 0.1
+JITTER = 1e-3
+"""Seconds by which two looks are a little more than their period apart: what is a whole window old has left it."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,9 @@ class Controller:
         if not self.recommendations:  # what is there counts as the first wish (recordInitialRecommendation)
             self.recommendations.append((now, current))
         for when, wish in self.recommendations:
-            if when > now - self.rules.up_window:
+            if when > now - self.rules.up_window + JITTER:
                 up = min(up, wish)
-            if when > now - self.rules.down_window:
+            if when > now - self.rules.down_window + JITTER:
                 down = max(down, wish)
         self.recommendations.append((now, raw))
         longest = max(self.rules.up_window, self.rules.down_window)
@@ -89,12 +91,12 @@ class Controller:
     def _within_policies(self, now: float, wish: int, current: int) -> int:
         r = self.rules
         if wish > current:
-            added = sum(n for when, n in self.ups if when > now - r.up_period)
-            removed = sum(n for when, n in self.downs if when > now - r.up_period)
+            added = sum(n for when, n in self.ups if when > now - r.up_period + JITTER)
+            removed = sum(n for when, n in self.downs if when > now - r.up_period + JITTER)
             return min(wish, max(current, current - added + removed + r.up_pods))
         if wish < current:
-            added = sum(n for when, n in self.ups if when > now - r.down_period)
-            removed = sum(n for when, n in self.downs if when > now - r.down_period)
+            added = sum(n for when, n in self.ups if when > now - r.down_period + JITTER)
+            removed = sum(n for when, n in self.downs if when > now - r.down_period + JITTER)
             return max(wish, min(current, current + removed - added - r.down_pods))
         return current
 

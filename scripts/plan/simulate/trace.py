@@ -12,7 +12,17 @@ from scripts.console import UserError
 
 TIME = ("TIMESTAMP", "timestamp", "seconds", "time", "start", "started")
 PROMPT = ("ContextTokens", "prompt_tokens", "prompt", "input_length", "Request tokens")
-OUTPUT = ("GeneratedTokens", "completion_tokens", "output_tokens", "output", "output_length", "Response tokens")
+OUTPUT = (
+    "GeneratedTokens",
+    "completion_tokens",
+    "output_tokens",
+    "output",
+    "output_length",
+    "Response tokens",
+    "received",
+)
+DRIVER_PROMPT = 20
+"""Tokens of a prompt of `vllm-charts bench traffic`, whose log does not count them: a short sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +38,8 @@ def load(path: Path) -> list[Request]:
     """Reads a trace, earliest request first.
 
     CSV or JSON lines. Known are the Azure LLM inference trace of 2023 (TIMESTAMP, ContextTokens, GeneratedTokens),
-    BurstGPT and Mooncake by their columns, and any file with a time, prompt_tokens and completion_tokens, such as
-    the log of `vllm-charts bench traffic`. Raises UserError naming the column or line.
+    BurstGPT and Mooncake by their columns, the log of `vllm-charts bench traffic`, and any file with a time,
+    prompt_tokens and completion_tokens. Raises UserError naming the column or line.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -42,7 +52,9 @@ def load(path: Path) -> list[Request]:
     rows = _json_lines(path, text) if path.suffix in (".jsonl", ".ndjson") else list(csv.DictReader(text.splitlines()))
     if not rows:
         raise UserError(f"--trace: {path} has no requests", fix="name a CSV file with a header and rows")
-    time, prompt, output = (_column(path, rows[0], names) for names in (TIME, PROMPT, OUTPUT))
+    if "windows" in rows[0]:  # the traffic driver's log: its first line says how it was started
+        rows = [{**row, "prompt": DRIVER_PROMPT} for row in rows[1:]]
+    time, prompt, output = (_column(path, rows[0] if rows else {}, names) for names in (TIME, PROMPT, OUTPUT))
     found = [_request(path, number, row, time, prompt, output) for number, row in enumerate(rows, 2)]
     return from_zero(r for r in found if r.output > 0 or r.prompt > 0)
 
