@@ -134,7 +134,7 @@ class ArgoCD:
         status = (self.application(name) or {}).get("status", {})
         return str(status.get("operationState", {}).get("finishedAt", ""))
 
-    def wait_synced(self, name: str, commit: str = "", *, healthy: bool = True, seconds: float = 120) -> None:
+    def wait_synced(self, name: str, commit: str = "", *, healthy: bool = True, seconds: float = 300) -> None:
         """Waits until an Application is what Git says (at a commit), and healthy."""
 
         def is_there() -> bool:
@@ -147,7 +147,7 @@ class ArgoCD:
             error.add_note(yaml.safe_dump((self.application(name) or {}).get("status", {}))[:6000])
             raise
 
-    def wait(self, what: str, condition: Any, *, seconds: float = 120) -> None:
+    def wait(self, what: str, condition: Any, *, seconds: float = 300) -> None:
         """Waits for a condition, with a look at Git every few seconds."""
 
         def looked() -> bool:
@@ -190,12 +190,28 @@ def configuration() -> list[dict[str, Any]]:
     return [namespace, *maps, secret]
 
 
+def clear(cluster: Cluster) -> None:
+    """Removes what a run that broke off left in a cluster that goes on running."""
+    if not cluster.kubectl("get", "namespace", NAMESPACE, "--ignore-not-found"):
+        return
+    inside = ("--namespace", NAMESPACE)
+    cluster.kubectl("delete", "applicationsets", "--all", "--wait=false", *inside, check=False)
+    for name in cluster.kubectl("get", "applications", "--output=name", *inside, check=False).split():
+        cluster.kubectl(
+            *("patch", name, "--type=merge", '--patch={"metadata":{"finalizers":null}}', *inside), check=False
+        )
+        cluster.kubectl("delete", name, "--wait=false", *inside, check=False)
+    spaces = (NAMESPACE, "llm-models", "llm-platform")
+    cluster.kubectl("delete", "namespace", *spaces, "--ignore-not-found", "--timeout=120s", seconds=130)
+
+
 @contextmanager
 def running(cluster: Cluster, folder: Path) -> Iterator[ArgoCD]:
     """Installs Argo CD's kinds, starts its controllers, and ends them again."""
     if shutil.which("redis-server") is None:
         install(["redis-server"], purpose="Argo CD")
     tools.ensure_all(["argocd", "kustomize", "helm3"])
+    clear(cluster)
     for path in crd_files("argo-cd"):
         cluster.apply(path)
     cluster.apply(configuration())
@@ -211,6 +227,7 @@ def running(cluster: Cluster, folder: Path) -> Iterator[ArgoCD]:
         for name, command in commands.items():
             stack.enter_context(process(name, command, environment, folder))
         yield ArgoCD(cluster, repository)
+    clear(cluster)
 
 
 def controllers(redis: int, repo_server: int) -> dict[str, list[str]]:

@@ -54,7 +54,7 @@ def names(argo: ArgoCD, kind: str) -> str:
 def test_one_apply_brings_platform_and_models_up_from_zero(argo: ArgoCD) -> None:
     argo.cluster.apply(argo.repository.root())
     for name in ("llm-root", "llm-platform", "llama"):
-        argo.wait_synced(name, seconds=180)
+        argo.wait_synced(name)
     assert deployment(argo, "llama")["status"]["readyReplicas"] == 3
 
 
