@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,6 +54,29 @@ def traffic(
     show(report, path)
     if report.not_ok():
         raise typer.Exit(1)
+
+
+@app.command()
+def gateway(
+    rounds: Annotated[int, typer.Option(help="Rounds of every contender, interleaved; the median is told.")] = 5,
+    seconds: Annotated[float, typer.Option(help="Seconds of one measurement.")] = 3,
+    output: Annotated[Path, typer.Option(help="Where the figures are kept.")] = ARTIFACTS / "bench" / "gateway.json",
+) -> None:
+    """Measure what the gateway costs, beside the engine itself and vllm-router, in one run on this machine."""
+    from scripts.gateway import bench
+
+    results, streaming = bench.run(rounds, seconds)
+    table = Table("contender", "body", "connections", "requests/s", "p50 ms", "p99 ms", "CPU us/request", "errors")
+    for result in results:
+        table.add_row(*(str(value) for value in asdict(result).values()))
+    console.print(table)
+    even = Table("contender", "longest gap between tokens sent every 50 ms", "tokens that came bunched")
+    for entry in streaming:
+        even.add_row(entry.contender, f"{entry.worst_gap_ms} ms", str(entry.bunched))
+    console.print(even)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(bench.as_json(results, streaming), encoding="utf-8")
+    console.print(f"kept in {output}")
 
 
 def follow(running: Traffic, seconds: float) -> None:

@@ -6,17 +6,18 @@ from typing import Any
 from scripts.bench import local
 from scripts.cluster import Cluster, Image
 from scripts.cluster.images import small_programs, with_libraries
-from scripts.cluster.libraries import MERGED_LINKS
+from scripts.cluster.libraries import MERGED_LINKS, shared_libraries
 from scripts.gateway.programs import haproxy
 from scripts.platform_chart import stubbed
 
-REPOSITORY, TAG = "localhost/haproxy", "2.8"
+REPOSITORY, TAG = "localhost/haproxy", "2.8.25"
 
 PLATFORM: dict[str, Any] = {
     "gpu-operator": {"enabled": False},
     "keda": {"enabled": False},
     "kube-prometheus-stack": {"enabled": False},
     "uninstall": {"enabled": False},
+    "priorityClasses": {"create": False},
     "tenants": {"everybody": {"models": ["*"]}},
     "gateway": {
         "image": {"repository": REPOSITORY, "tag": TAG},
@@ -31,12 +32,28 @@ PLATFORM: dict[str, Any] = {
 
 
 def ensure_image(cluster: Cluster) -> None:
-    """Hands an image with HAProxy, a shell and small programs to the node."""
+    """Hands an image with HAProxy, a shell and small programs to the node.
+
+    The wheel's program finds the libraries that came with it beside itself, so its folders stay as they are.
+    """
     reference = f"{REPOSITORY}:{TAG}"
-    if not cluster.has_image(reference):
-        files = with_libraries({"/usr/local/sbin/haproxy": haproxy(), **small_programs()})
-        path = "/usr/local/sbin:/usr/bin:/bin"
-        cluster.import_image(Image(reference, ("haproxy",), files, links=MERGED_LINKS, environment={"PATH": path}))
+    if cluster.has_image(reference):
+        return
+    package = haproxy().parent.parent
+    own = {f"/opt/{folder.name}": folder for folder in package.parent.glob(f"{package.name}*") if folder.is_dir()}
+    outside = {path: file for path, file in shared_libraries([haproxy()]).items() if package.parent not in file.parents}
+    # The C library loads this one by itself when a thread ends.
+    unwinder = next(file for path, file in outside.items() if path.endswith("/libc.so.6")).with_name("libgcc_s.so.1")
+    outside[str(unwinder)] = unwinder.resolve()
+    cluster.import_image(
+        Image(
+            reference,
+            ("haproxy",),
+            with_libraries(small_programs()) | outside | own,
+            links=MERGED_LINKS | {"/usr/local/sbin/haproxy": f"/opt/{package.name}/bin/haproxy"},
+            environment={"PATH": "/usr/local/sbin:/usr/bin:/bin"},
+        )
+    )
 
 
 def apply(cluster: Cluster, action: str, namespace: str, values: Mapping[str, Any], *arguments: str) -> str:
