@@ -243,6 +243,20 @@ SCALING = [
         minutes=2,
     ),
     Tool(
+        name="prometheus-config-reloader",
+        module="prometheus-operator",
+        package="github.com/prometheus-operator/prometheus-operator/cmd/prometheus-config-reloader",
+        version_of="github.com/prometheus-operator/prometheus-operator",
+        minutes=0.5,
+    ),
+    Tool(
+        name="kube-state-metrics",
+        module="kube-state-metrics",
+        package="k8s.io/kube-state-metrics/v2",
+        version_of="k8s.io/kube-state-metrics/v2",
+        minutes=2,
+    ),
+    Tool(
         name="prometheus-adapter",
         module="prometheus-adapter",
         package="sigs.k8s.io/prometheus-adapter/cmd/adapter",
