@@ -11,10 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from scripts.gateway.name_server import NameServer
 from scripts.gateway.process import HAProxy, free_port, running, wait_until, write_files
 from scripts.platform_chart import stubbed
 from scripts.render import render
-from tests.gateway.doubles import Engine, NameServer
+from tests.gateway.doubles import Engine
 
 NAMESPACE = "llm"
 

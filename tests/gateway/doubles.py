@@ -1,56 +1,16 @@
-"""What stands in for the cluster around the gateway: a name server and engines, on the loopback interface.
+"""What stands in for the models behind the gateway: engines on the loopback interface.
 
 Every pod is an address of its own (127.x.y.z) with the port that the chart names: the configuration is used unchanged.
 The engines answer what the gateway must cope with: slow answers, streams, errors, connections that end.
 """
 
 import json
-import socket
-import struct
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-
-
-class NameServer:
-    """Answers A questions from a table that tests change while it runs. Names without addresses are NXDOMAIN."""
-
-    def __init__(self) -> None:
-        self.addresses: dict[str, list[str]] = {}
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.port = int(self.socket.getsockname()[1])
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                question, client = self.socket.recvfrom(4096)
-            except OSError:
-                return
-            self.socket.sendto(self._answer(question), client)
-
-    def _answer(self, packet: bytes) -> bytes:
-        labels, at = [], 12
-        while packet[at]:
-            labels.append(packet[at + 1 : at + 1 + packet[at]].decode())
-            at += 1 + packet[at]
-        (kind,) = struct.unpack("!H", packet[at + 1 : at + 3])
-        question = packet[12 : at + 5]
-        known = self.addresses.get(".".join(labels).lower(), [])
-        answers = known if kind == 1 else []
-        flags = 0x8580 if known else 0x8583
-        header = packet[:2] + struct.pack("!HHHHH", flags, 1, len(answers), 0, 0)
-        records = b"".join(
-            b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 1, 4) + socket.inet_aton(address) for address in answers
-        )
-        return header + question + records
-
-    def close(self) -> None:
-        self.socket.close()
 
 
 class _Server(ThreadingHTTPServer):

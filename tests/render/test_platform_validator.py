@@ -98,8 +98,8 @@ RULES = [
     ),
     Rule(
         "the pod would be killed under load",
-        gateway(maxConnections=2000),
-        gateway(maxConnections=2000, resources={"limits": {"memory": "5Gi"}}),
+        gateway(maxConnections=5000),
+        gateway(maxConnections=5000, resources={"limits": {"memory": "3Gi"}}),
         "gateway.resources.limits.memory:",
     ),
     Rule(

@@ -17,15 +17,17 @@ http-request set-var(txn.over) str(concurrency) if on_work is_known { var(txn.li
 {{- end }}
 {{- if .limits.tokensPerMinute }}
 # Tokens are an estimate, made before there is an answer: bytes / {{ int $estimate.bytesPerToken }} + what the request allows the answer.
-http-request track-sc1 var(txn.tenant) table tenant-tokens if on_work is_known
-http-request set-var(txn.limit_tokens) var(txn.tenant),map_str_int(/etc/llm-gateway/config/limit-tokens.map) if on_work
-http-request set-var(txn.answer) int({{ int $estimate.completionTokens }}) if on_work
+# A tenant without such a limit is spared the reading.
+http-request set-var(txn.limit_tokens) var(txn.tenant),map_str_int(/etc/llm-gateway/config/limit-tokens.map) if on_work is_known
+acl has_token_limit var(txn.limit_tokens) -m found
+acl says_maximum req.body -m sub \"max_
+http-request track-sc1 var(txn.tenant) table tenant-tokens if has_token_limit
 {{- range $key := list "max_tokens" "max_completion_tokens" "max_output_tokens" }}
-http-request set-var(txn.allowed) req.body,json_query('$.{{ $key }}','int') if on_work !is_large
+http-request set-var(txn.allowed) req.body,json_query('$.{{ $key }}','int') if has_token_limit !is_large !{ var(txn.allowed) -m found } says_maximum
 {{- end }}
-http-request set-var(txn.answer) var(txn.allowed) if { var(txn.allowed) -m int gt 0 }
-http-request set-var(txn.tokens) req.body_size,div({{ int $estimate.bytesPerToken }}),add(txn.answer) if on_work
-http-request set-var(txn.over) str(tokens) if on_work is_known { var(txn.limit_tokens) -m found } { sc_gpc_rate(0,1),sub(txn.limit_tokens) ge 0 }
+http-request set-var(txn.allowed) int({{ int $estimate.completionTokens }}) if has_token_limit !{ var(txn.allowed) -m int gt 0 }
+http-request set-var(txn.tokens) req.body_size,div({{ int $estimate.bytesPerToken }}),add(txn.allowed) if has_token_limit
+http-request set-var(txn.over) str(tokens) if has_token_limit { sc_gpc_rate(0,1),sub(txn.limit_tokens) ge 0 }
 {{- end }}
 acl is_over var(txn.over) -m found
 http-request sc-inc-gpc1(0) if is_over
@@ -37,7 +39,7 @@ http-request sc-inc-gpc1(0) if is_over
   "message" "Tenant %[var(txn.tenant),json(utf8s)] has used its tokens per minute (an estimate from the size of requests and max_tokens)." "if" "{ var(txn.over) -m str tokens }") }}
 http-request sc-inc-gpc0(0) if on_work is_known
 {{- if .limits.tokensPerMinute }}
-http-request sc-add-gpc(0,1) var(txn.tokens) if on_work is_known
+http-request sc-add-gpc(0,1) var(txn.tokens) if has_token_limit
 {{- end }}
 {{- end }}
 

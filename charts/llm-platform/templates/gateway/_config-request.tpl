@@ -28,7 +28,7 @@ http-request set-header traceparent 00-%[var(txn.trace)]-%[var(txn.span)]-%[var(
 http-request set-var(txn.traceparent) req.hdr(traceparent)
 
 # /models/<name>/v1/... names the model in the path.
-http-request set-var(txn.asked) path,regsub(^/models/,),regsub(/v1/[a-z/]+$,),url_dec if { path_reg ^/models/.+/v1/[a-z/]+$ }
+http-request set-var(txn.asked) path,regsub(^/models/,),regsub(/v1/[a-z/]+$,),url_dec if { path_beg /models/ } { path_reg ^/models/.+/v1/[a-z/]+$ }
 http-request set-path %[path,regsub(^/models/.+/v1/,/v1/)] if { var(txn.asked) -m found }
 http-request set-var(txn.asked) req.hdr({{ .gateway.modelHeader }}) unless { var(txn.asked) -m found }
 http-request set-var(txn.path) path
