@@ -4,7 +4,8 @@ It resumes a partial download, fetches nothing when the marker is there, and set
 */}}
 
 {{/*
-vllm-model.downloadContainer: the container. Hugging Face: the engine's own image, which has huggingface_hub. Buckets: rclone.
+vllm-model.downloadContainer: the container. Hugging Face: files/hub_download.py in the engine's own image,
+which has huggingface_hub. Buckets: rclone. Reads .Files: in the umbrella the root-shaped dict carries the subchart's.
 */}}
 {{- define "vllm-model.downloadContainer" -}}
 {{- $weights := .Values.weights -}}
@@ -16,7 +17,7 @@ imagePullPolicy: {{ $image.pullPolicy }}
 {{- if $hub }}
 command: [python3, -c]
 args:
-  - {{ include "vllm-model.hubScript" . | quote }}
+  - {{ .Files.Get "files/hub_download.py" | quote }}
 {{- else }}
 command: [/bin/sh, -euc]
 args:
@@ -65,18 +66,6 @@ RCLONE_CONFIG_BUCKET_TYPE: {value: google cloud storage}
 RCLONE_CONFIG_BUCKET_ENV_AUTH: {value: "true"}
 RCLONE_CONFIG_BUCKET_BUCKET_POLICY_ONLY: {value: "true"}
 {{- end }}
-{{- end }}
-
-{{- define "vllm-model.hubScript" -}}
-import os, pathlib
-from huggingface_hub import snapshot_download
-marker = pathlib.Path(os.environ["MARKER"])
-if marker.exists():
-    print("weights are whole:", marker.read_text())
-else:
-    path = snapshot_download(os.environ["MODEL"], revision=os.environ["REVISION"] or None)
-    marker.write_text(path)
-    print("downloaded to", path)
 {{- end }}
 
 {{- define "vllm-model.bucketScript" -}}
