@@ -5,12 +5,12 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
+from kubernetes import client, config
 
 from scripts import tools
 from scripts.bench import local
@@ -96,28 +96,35 @@ class GitRepository:
         return list(yaml.safe_load_all(text))
 
 
-@dataclass
 class ArgoCD:
-    """Argo CD's view of the cluster."""
+    """Argo CD's view of the cluster, asked in this process: a kubectl for every look would be most of the work."""
 
-    cluster: Cluster
-    repository: GitRepository
+    def __init__(self, cluster: Cluster, repository: GitRepository) -> None:
+        self.cluster, self.repository = cluster, repository
+        configuration = client.Configuration()
+        config.load_kube_config(str(cluster.kubeconfig), client_configuration=configuration)
+        self.api = client.CustomObjectsApi(client.ApiClient(configuration))
+
+    def items(self, plural: str) -> list[dict[str, Any]]:
+        """All Applications, or all ApplicationSets."""
+        answer = self.api.list_namespaced_custom_object("argoproj.io", "v1alpha1", NAMESPACE, plural)
+        found: list[dict[str, Any]] = answer["items"]
+        return found
 
     def application(self, name: str) -> dict[str, Any] | None:
         """An Application, or None if there is none."""
-        text = self.cluster.kubectl(
-            *("get", "application", name, "--namespace", NAMESPACE, "--output=yaml", "--ignore-not-found")
-        )
-        found: dict[str, Any] | None = yaml.load(text, yaml.CSafeLoader)
-        return found
+        return next((body for body in self.items("applications") if body["metadata"]["name"] == name), None)
 
     def refresh(self) -> None:
         """Lets the controllers look at Git now, as a webhook of the Git server would."""
-        annotate = ("annotate", "--overwrite", "--namespace", NAMESPACE, "--all")
-        self.cluster.kubectl(*annotate, "applications.argoproj.io", "argocd.argoproj.io/refresh=normal", check=False)
-        self.cluster.kubectl(
-            *annotate, "applicationsets.argoproj.io", "argocd.argoproj.io/application-set-refresh=true", check=False
-        )
+        notes = {"applications": ("refresh", "normal"), "applicationsets": ("application-set-refresh", "true")}
+        for plural, (note, value) in notes.items():
+            patch = {"metadata": {"annotations": {f"argocd.argoproj.io/{note}": value}}}
+            for body in self.items(plural):
+                with suppress(client.ApiException):  # gone since it was listed
+                    self.api.patch_namespaced_custom_object(
+                        "argoproj.io", "v1alpha1", NAMESPACE, plural, body["metadata"]["name"], patch
+                    )
 
     def state(self, name: str) -> tuple[str, str, str]:
         """Sync status, health and the commit that was last synced."""
@@ -154,7 +161,7 @@ class ArgoCD:
             self.refresh()
             return bool(condition())
 
-        wait_until(what, looked, seconds=seconds, pause=2)
+        wait_until(what, looked, seconds=seconds, pause=3)
 
 
 SETTINGS: dict[str, dict[str, Any]] = {
