@@ -131,11 +131,16 @@ def send_signal(cluster: Cluster, pid: int, number: signal.Signals) -> float:
     return moment
 
 
-def requests_in(cluster: Cluster, pod: str, namespace: str, port: int = 8000) -> int:
-    """Requests that run or wait in a pod's engine, by its own metrics."""
+def metrics(cluster: Cluster, pod: str, namespace: str, port: int = 8000) -> str:
+    """What a pod's engine says on /metrics, asked from the node."""
     address = cluster.get("pod", pod, "--namespace", namespace)["status"]["podIP"]
     code = f"import urllib.request as u; print(u.urlopen('http://{address}:{port}/metrics', timeout=5).read().decode())"
-    text = cluster.inside("python3", "-I", "-c", code)
+    return cluster.inside("python3", "-I", "-c", code)
+
+
+def requests_in(cluster: Cluster, pod: str, namespace: str) -> int:
+    """Requests that run or wait in a pod's engine, by its own metrics."""
+    text = metrics(cluster, pod, namespace)
     found = re.findall(r"^vllm:num_requests_(?:running|waiting)\{.*\} (\S+)", text, re.MULTILINE)
     return int(sum(map(float, found)))
 

@@ -147,7 +147,8 @@ def page(records: Iterable[Record]) -> str:
         if rows:
             parts.append(f"## {table.heading}\n\n{table.text}\n\n{markdown(table, rows)}")
     versions = sorted({f"{name} {version}" for record in records for name, version in record.versions.items()})
-    parts.append(f"## Versions\n\n{', '.join(versions)}\n")
+    machines = sorted({record.machine for record in records})
+    parts.append(f"## Versions and machine\n\n{', '.join(versions)}.\n\nMeasured on {'; '.join(machines)}.\n")
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -156,7 +157,8 @@ INTRODUCTION = """
 
 What happens to requests and replicas while a model is changed, scaled, evicted or killed, measured on the local cluster
 (a real Kubernetes, see [local cluster](local-cluster.md)). `engine: real` is vLLM's CPU build with a tiny model;
-`engine: double` is a stand-in that is itself compared with the real one (`tests/cluster/test_double_is_like_vllm.py`).
+`engine: double` is a stand-in that is itself compared with the real one (`tests/unit/bench/test_double.py`,
+`tests/cluster/test_nothing_lost_real.py`).
 
 This page is written by `vllm-charts bench proof` from what `make test-cluster` and `make test-cluster-long` recorded.
 Each run keeps its requests, one a line, and its seed under `.artifacts/proof`. The same load against a server of your
@@ -170,8 +172,8 @@ def markdown(table: Table, rows: list[Record]) -> str:
         key: heading for key, heading in table.columns.items() if any(str(row.figures.get(key, "")) for row in rows)
     }
     lines = ["| scenario | engine | " + " | ".join(used.values()) + " | date | machine |"]
-    lines.append("|---" * (len(used) + 4) + "|")
+    lines.append("|---" * (len(used) + 3) + "|")
     for row in rows:
-        cells = [row.scenario, row.engine, *(str(row.figures.get(key, "")) for key in used), row.when, row.machine]
+        cells = [row.scenario, row.engine, *(str(row.figures.get(key, "")) for key in used), row.when]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from scripts.bench import double
 from scripts.bench.traffic import Traffic
+from scripts.paths import TESTS
 
 
 def ask(engine: double.Double, path: str, body: dict[str, object] | None = None, key: str = "") -> tuple[int, str]:
@@ -79,6 +80,30 @@ def test_metrics_carry_the_served_name_and_the_engine_index() -> None:
         assert gauge(engine, "vllm:generation_tokens_total", model_name="tiny", engine="0") == 4
         assert gauge(engine, "vllm:request_success_total", finished_reason="length") == 1
         assert gauge(engine, "vllm:time_to_first_token_seconds_count") == 1
+
+
+def test_every_series_of_the_engine_is_there_with_its_type_and_labels() -> None:
+    listed = {}
+    for line in (TESTS / "data" / "metrics.csv").read_text().splitlines():
+        name, _, rest = line.partition(",")
+        if name.startswith("vllm:"):
+            kind, given, _ = rest.split(",")
+            listed[name] = (kind, set(given.split()))
+    with double.running("--max-num-seqs=1", "--max-num-queued-reqs=0", tokens_per_second=10) as engine:
+        with Traffic(engine.url, "tiny") as traffic:
+            traffic.tell("burst 3 5")
+        text = ask(engine, "/metrics")[1]
+    assert traffic.report().fates()["refused"] > 0
+    shown = {}
+    for family in text_string_to_metric_families(text):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        if name.startswith("vllm:"):
+            labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+            shown[name] = (family.type, labels)
+    config = shown.pop("vllm:cache_config_info")
+    assert "engine" in config[1]  # it carries every field of the cache's configuration beside it
+    listed.pop("vllm:cache_config_info")
+    assert shown == listed
 
 
 def test_what_does_not_fit_into_the_batch_waits() -> None:
