@@ -139,7 +139,7 @@ class Reads:
     A knob counts as read if its whole path stands in a template (``.Values.probes.startup.periodSeconds``), or if a
     group above it is taken as a whole (``$probes := .Values.probes``) and the rest of the path, or each of its keys, is
     read as a field (``$probes.startup.periodSeconds``, ``get $startup "periodSeconds"``). This errs on the side of
-    "read"; a render with and without each knob finds the rest (``tests/schema/test_knobs_are_read.py``).
+    "read": a name that some other part of the group also has is not told apart.
     """
 
     def __init__(self, text: str) -> None:
