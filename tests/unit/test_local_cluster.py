@@ -273,3 +273,10 @@ def test_control_groups_that_may_not_be_made_are_explained(
     with pytest.raises(UserError, match="could not be made") as refused:
         cgroups.make(settings)
     assert "VLLM_CHARTS_KUBECONFIG" in refused.value.fix
+
+
+def test_a_library_that_is_missing_is_installed_by_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(host, "install", lambda packages, **_: asked.extend(packages))
+    host.require_libraries({"libc.so.6": "libc6", "libmissing.so.9": "libmissing9"})
+    assert asked == ["libmissing9"]
