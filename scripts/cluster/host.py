@@ -1,10 +1,11 @@
 """What the local cluster needs of the machine it runs on: checked first, installed where that is possible."""
 
+import ctypes
 import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,6 +60,28 @@ def missing_packages() -> list[str]:
     if not any((Path(folder) / "ptp").exists() for folder in ("/usr/lib/cni", "/opt/cni/bin")):
         missing.add(CNI_PACKAGE)
     return sorted(missing)
+
+
+def require_libraries(libraries: Mapping[str, str]) -> None:
+    """Makes sure that shared libraries are on this machine; installs the Debian packages of those that are not.
+
+    Args:
+        libraries: name of the library and of its package.
+
+    Raises:
+        UserError: something is missing that cannot be installed from here.
+    """
+    if missing := sorted({package for library, package in libraries.items() if not is_loadable(library)}):
+        install(missing, purpose="the CPU build of vLLM")
+
+
+def is_loadable(library: str) -> bool:
+    """Whether the dynamic loader finds a library."""
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def install(packages: list[str], *, purpose: str = "the local cluster") -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scripts import tools
-from scripts.cluster import engine, model
+from scripts.cluster import engine, host, model
 from scripts.cluster.configs import PAUSE_IMAGE
 from scripts.cluster.libraries import MERGED_LINKS, in_image, shared_libraries
 from scripts.cluster.oci import Image, write_image
@@ -15,7 +15,7 @@ from scripts.locks import locked
 from scripts.paths import CACHE
 from scripts.tools.catalog import TOOLS
 
-RECIPE = 2
+RECIPE = 3
 """Raise it when images are to be written anew although none of their files has changed."""
 
 PYTHON_IMAGE = "localhost/python:1"
@@ -88,6 +88,7 @@ def vllm() -> Image:
     ``python3``, which is what the chart's test pods use.
     """
     base, home = python(), engine.ensure()
+    host.require_libraries(engine.LIBRARIES)
     needed = shared_libraries(path for path in home.rglob("*.so*") if "nvidia" not in path.parts)
     outside = {name: path for name, path in needed.items() if not path.is_relative_to(home)}
     return Image(
