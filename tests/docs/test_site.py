@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.docs_hook import included
+from scripts.docs_hook import header, included, table_of_models
 from scripts.kubernetes_yaml import load
-from scripts.paths import REPO
+from scripts.paths import REPO, VALUES
 from tests.docs.pages import ALL, BESIDE_CODE, DOCS, PAGES, name, prose
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -93,3 +93,11 @@ def test_topics_of_the_guides_all_have_a_page() -> None:
     listed = load((REPO / "mkdocs.yml").read_text(encoding="utf-8").split("nav:")[1].join(["nav:", ""]))["nav"]
     guides = next(entry for group in listed for title, entry in group.items() if title == "What guides say")
     assert sorted(guides) == sorted(path.relative_to(DOCS).as_posix() for path in (DOCS / "guides").glob("*.md"))
+
+
+@pytest.mark.parametrize("path", sorted((VALUES / "models").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_table_of_models_has_every_fact_of_every_file(path: Path) -> None:
+    title, facts = header(path.read_text(encoding="utf-8"))
+    assert title.endswith(".")
+    assert set(facts) == {"GPU", "Instances", "Start", "Concurrency"}
+    assert f"| `{path.name}` | {title} |" in table_of_models()
