@@ -22,7 +22,7 @@ PLATFORM: dict[str, Any] = {
     "gateway": {
         "image": {"repository": REPOSITORY, "tag": TAG},
         "threads": 1,
-        "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
         "auth": {"anonymousTenant": "everybody", "apiKeys": {"enabled": False}},
         "networkPolicy": {"enabled": False},
         "accessLog": {"enabled": False},

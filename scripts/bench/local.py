@@ -32,7 +32,7 @@ DOUBLE: dict[str, Any] = {
         "env": {"DOUBLE_TOKENS_PER_SECOND": "10"},
     },
     "gpu": {"count": 0},
-    "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
+    "resources": {"requests": {"cpu": "100m", "memory": "16Mi"}},
     "sharedMemory": {"enabled": False},
     "probes": {"startup": {"initialDelaySeconds": 0, "periodSeconds": 1}, "readiness": {"periodSeconds": 1}},
     "networkPolicy": {"enabled": False},

@@ -37,7 +37,11 @@ TABLES = {
         "Steady load of short requests and long streams while something happens. `lost` is every request without a "
         "whole and right answer. `in flight` are the streams that had begun when the event began; each is longer than "
         "the preStop sleep and ends inside preStop + drain. Streams that are longer on purpose are counted apart: they "
-        "must end with an error event, not with silence.",
+        "must end with an error event, not with silence.\n\n"
+        "What is lost, and why: a killed or hung engine takes the streams that it held, whatever is in front of it. "
+        "Behind a plain Service it also takes requests that are sent to it until its endpoint is gone (about a second "
+        "for a dead one, three readiness probes for a hung one), because a Service cannot try another pod; the gateway "
+        "can, and does as long as no byte of an answer has come.",
         {
             "path": "path", "requests": "requests", "in_flight": "in flight", "lost": "lost", "wrong": "wrong",
             "overlong": "longer than the drain", "took": "event took", "note": "note",

@@ -12,7 +12,7 @@ from scripts.kubernetes_modules import KUBERNETES_VERSION
 from tests.cluster.scenario import versions
 from tests.cluster.timeline import Timeline
 
-BUDGET_SECONDS = 540
+BUDGET_SECONDS = 360
 SCRAPE = 15
 POLLING = 15
 SLOTS = 8
