@@ -5,7 +5,7 @@ from pathlib import Path
 
 from scripts.cluster.cluster import Cluster
 from scripts.cluster.external import external_kubeconfig, report
-from scripts.cluster.kubernetes import Kubernetes
+from scripts.cluster.kubernetes import CommandError, Kubernetes
 from scripts.cluster.processes import wait_until
 from scripts.cluster.settings import Settings
 from scripts.console import UserError, console, seconds, step
@@ -57,7 +57,23 @@ def install(cluster: Kubernetes, values: Path) -> None:
     with step(
         f"helm install {RELEASE} charts/vllm-model -f {values.relative_to(REPO)} (the engine starts in 1 to 3 min)"
     ):
-        cluster.helm(*release, "--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout=15m", seconds=920)
+        try:
+            cluster.helm(
+                *release, "--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout=15m", seconds=920
+            )
+        except CommandError as error:
+            raise UserError(
+                f"the model did not become ready: {error.output.strip().splitlines()[0]}",
+                why=what_pods_say(cluster),
+                fix=f"KUBECONFIG={cluster.kubeconfig} {BIN}/kubectl -n {NAMESPACE} describe pods; then make demo again",
+            ) from None
+
+
+def what_pods_say(cluster: Kubernetes) -> str:
+    """State of the pods and the end of the engine's log: what someone would look at first."""
+    pods = cluster.kubectl("get", "pods", "--namespace", NAMESPACE, check=False)
+    log = cluster.kubectl("logs", f"deployment/{RELEASE}", "--namespace", NAMESPACE, "--tail=15", check=False)
+    return f"{pods}\n{log}"
 
 
 def ask(url: str) -> None:
