@@ -18,7 +18,7 @@ from scripts.locks import locked
 from scripts.tools.catalog import CLUSTER
 
 MANIFESTS = Path(__file__).with_name("manifests")
-READY_SECONDS = 120
+READY_SECONDS = 300
 """How long ``up`` waits for each of: API server, node, DNS. A warm start takes a tenth of it."""
 
 
