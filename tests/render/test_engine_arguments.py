@@ -51,6 +51,12 @@ def test_flag_is_rendered_as_the_engine_reads_it(name: str, value: Any, expected
     assert expected in arguments(model({"engine": {"flags": {name: value}}}))
 
 
+def test_flag_of_several_values_gets_a_token_for_each() -> None:
+    found = arguments(model({"engine": {"flags": {"allowedMediaDomains": ["a.example.com", "b.example.com"]}}}))
+    place = found.index("--allowed-media-domains")
+    assert found[place + 1 : place + 3] == ["a.example.com", "b.example.com"]
+
+
 @pytest.mark.parametrize("name", ["maxModelLen", "enforceEager", "gpuMemoryUtilization", "dtype"])
 def test_flag_that_is_unset_emits_nothing(name: str) -> None:
     made = arguments(model({"engine": {"flags": {name: None}}}))
