@@ -11,7 +11,7 @@ import yaml
 from scripts import tools
 from scripts.bench.operators import PROMETHEUS_IMAGE, ensure_image, rolled_out
 from scripts.cluster import Cluster, wait_until
-from scripts.cluster.images import engine_reference
+from scripts.cluster.images import PYTHON_IMAGE
 from scripts.kubernetes_modules import crd_files, module_dir
 from tests.monitoring.queries import known
 
@@ -66,7 +66,7 @@ def stack_objects(cluster: Cluster, namespace: str, gpu_of: str) -> list[dict[st
         "STATE_IMAGE": ensure_image(
             cluster, "localhost/kube-state-metrics", "kube-state-metrics", "/kube-state-metrics"
         ),
-        "PYTHON_IMAGE": engine_reference(),
+        "PYTHON_IMAGE": PYTHON_IMAGE,
         "DCGM_SERIES": "\n    ".join(dcgm),
     }
     text = MANIFEST.read_text()

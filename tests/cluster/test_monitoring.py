@@ -1,6 +1,7 @@
-"""Monitors, rules and dashboards on a real engine, taken up by a Prometheus Operator and its Prometheus.
+"""Monitors, rules and dashboards of a model, taken up by a Prometheus Operator and its Prometheus.
 
-Everything is real but the DCGM exporter (there is no GPU): its series come from a file.
+The engine is the double, which emits the engine's whole list, and then the real one. The rest is real but for the DCGM
+exporter: there is no GPU, and its series come from a file.
 """
 
 import json
@@ -26,6 +27,7 @@ NAME = "tiny"
 VALUES: dict[str, Any] = {
     # One request at a time and one that waits: a burst is refused with 503, and server errors have a series.
     "engine": {"flags": {"maxNumSeqs": 1, "maxNumQueuedReqs": 1}},
+    "gpu": {"count": 1},
     "autoscaling": {"type": "hpa", "minReplicas": 1, "maxReplicas": 2, "prometheus": {"serverAddress": "http://none"}},
     "monitoring": {
         "podMonitor": {"enabled": True, "interval": "5s", "scrapeTimeout": "5s"},
@@ -36,10 +38,15 @@ VALUES: dict[str, Any] = {
 SELECTOR = f"vllm-model/name={NAME},vllm-model/role=server"
 
 
+@pytest.fixture(scope="module", params=["double", "real"])
+def values(cluster: Cluster, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Values of the model on an engine that the node has."""
+    return local.overlay(local.ensure_engine(cluster, request.param), VALUES)
+
+
 @pytest.fixture(scope="module")
-def namespace(cluster: Cluster) -> Iterator[str]:
+def namespace(cluster: Cluster, values: dict[str, Any]) -> Iterator[str]:
     """A namespace with the model in it, ready."""
-    values = local.overlay(local.ensure_engine(cluster, "real"), VALUES)
     with cluster.namespace("monitored") as namespace:
         # The definitions first: without them a PodMonitor is no object that the API server knows.
         monitoring.define(cluster)
@@ -96,13 +103,13 @@ def talk(cluster: Cluster, namespace: str) -> None:
 
         assert [ask(8) for _ in range(3)] == [200] * 3
         with ThreadPoolExecutor(12) as pool:
-            assert {200, 503} == set(pool.map(ask, [200] * 12))
+            assert {200, 503} == set(pool.map(ask, [100] * 12))
 
 
 @pytest.fixture(scope="module")
-def rules(namespace: str) -> list[str]:
+def rules(namespace: str, values: dict[str, Any]) -> list[str]:
     """Expressions of the model's alerts."""
-    made = render(local.CHART, [local.REAL, VALUES], release=NAME, namespace=namespace)
+    made = render(local.CHART, [values], release=NAME, namespace=namespace)
     groups = made.one("PrometheusRule")["spec"]["groups"]
     return [rule["expr"] for group in groups for rule in group["rules"]]
 
@@ -167,8 +174,8 @@ def test_every_choice_of_the_dashboard_is_offered(server: Prometheus, namespace:
 def test_the_platforms_rules_count_the_gpu_that_the_model_holds_and_its_price(
     cluster: Cluster, server: Prometheus, namespace: str
 ) -> None:
-    values = {"models": {NAME: local.REAL}, "monitoring": {"cost": {"pricePerGpuHour": 0.8}}}
-    cluster.apply([platform(values, namespace=namespace).one("PrometheusRule", "llm")])
+    priced = {"models": {NAME: local.REAL}, "monitoring": {"cost": {"pricePerGpuHour": 0.8}}}
+    cluster.apply([platform(priced, namespace=namespace).one("PrometheusRule", "llm")])
     spend = f'model:llm_spend_per_hour:sum{{model="{NAME}",namespace="{namespace}"}}'
     (found,) = wait_until("the rules of cost are evaluated", lambda: server.query(spend), seconds=90, pause=1)
     assert found["value"][1] == "0.8"
