@@ -23,8 +23,8 @@ def accepted(world: World, *, offered: float, seconds: float) -> float:
         time.sleep(max(0.0, begin + number / offered - time.monotonic()))
         count += world.ask().status_code == 200
     elapsed = time.monotonic() - begin
-    if offered * seconds / elapsed < 25:
-        pytest.skip("this machine is too busy now to offer more than the limit")
+    if elapsed > 1.25 * seconds:
+        pytest.skip("this machine is too busy now to keep to the schedule of the requests")
     return count / elapsed
 
 
@@ -77,7 +77,7 @@ def test_a_limit_of_one_tenant_is_none_of_another(make_world: MakeWorld) -> None
 def test_a_tenant_has_no_more_requests_at_once_than_it_may(make_world: MakeWorld) -> None:
     world = make_world(with_limits(concurrentRequests=3))
     [pod] = world.pods("tiny")
-    pod.delay = 1
+    pod.delay = 4
     with ThreadPoolExecutor(3) as pool:
         running = [pool.submit(world.ask) for _ in range(3)]
         wait_until(lambda: world.demand("tiny") == 3, what="three requests")
@@ -90,7 +90,7 @@ def test_a_tenant_has_no_more_requests_at_once_than_it_may(make_world: MakeWorld
 def test_concurrency_is_divided_by_the_gateways_pods(make_world: MakeWorld) -> None:
     world = make_world(with_limits(2, concurrentRequests=4))
     [pod] = world.pods("tiny")
-    pod.delay = 1
+    pod.delay = 4
     with ThreadPoolExecutor(2) as pool:
         running = [pool.submit(world.ask) for _ in range(2)]
         wait_until(lambda: world.demand("tiny") == 2, what="two requests")

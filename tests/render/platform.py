@@ -21,6 +21,9 @@ QUIET: Values = {
 
 TINY: Values = {"model": {"id": "org/tiny"}, "weights": {"sizeGiB": 15}}
 
+TINY_SCALED: Values = {**TINY, "autoscaling": {"type": "keda"}, "auth": {"apiKeySecret": {"name": "key"}}}
+"""A model with most of the objects that it can have."""
+
 
 def platform(*values: Mapping[str, Any] | Path, **options: Any) -> Render:
     """Renders the umbrella as release ``llm`` in namespace ``llm``."""

@@ -254,3 +254,13 @@ def test_each_gateway_gets_what_it_needs_beside_the_common_objects(provider: str
 
 def test_a_quiet_platform_renders_nothing() -> None:
     assert platform(QUIET).objects == []
+
+
+def test_one_registry_and_its_secret_reach_every_image_of_ours() -> None:
+    shared = {"global": {"imageRegistry": "mirror.example.com", "imagePullSecrets": [{"name": "mirror"}]}}
+    rendered = platform({"models": {"tiny": SCALED}}, shared)
+    for kind in ("Deployment", "Job"):
+        for body in rendered.all(kind):
+            pod = body["spec"]["template"]["spec"]
+            assert {image["image"].partition("/")[0] for image in pod["containers"]} == {"mirror.example.com"}
+            assert pod["imagePullSecrets"] == [{"name": "mirror"}]

@@ -4,10 +4,19 @@ One concern a file: this one puts them together.
 */}}
 
 {{/*
-llm-platform.gateway.facts: everything that the configuration is made from, computed once, as a dict in `into`.
+llm-platform.gateway.facts: everything that the configuration is made from, as a dict in `into`; computed once a render.
 Inputs: dict "root" the umbrella's root, "into" an empty dict.
 */}}
 {{- define "llm-platform.gateway.facts" -}}
+{{- if not (hasKey .root "gatewayFacts") -}}
+{{- $facts := dict -}}
+{{- include "llm-platform.gateway.computeFacts" (dict "root" .root "into" $facts) -}}
+{{- $_ := set .root "gatewayFacts" $facts -}}
+{{- end -}}
+{{- range $key, $value := .root.gatewayFacts -}}{{- $_ := set $.into $key $value -}}{{- end -}}
+{{- end }}
+
+{{- define "llm-platform.gateway.computeFacts" -}}
 {{- $roots := dict -}}
 {{- include "llm-platform.roots" (dict "root" .root "into" $roots) -}}
 {{- $backends := fromYamlArray (include "llm-platform.gateway.backends" (dict "root" .root "roots" $roots)) -}}

@@ -87,6 +87,9 @@ spec:
     spec:
       serviceAccountName: {{ include "llm-platform.picker.name" . }}
       enableServiceLinks: false
+      {{- with concat .root.Values.gateway.imagePullSecrets ((.root.Values.global | default dict).imagePullSecrets | default list) }}
+      imagePullSecrets: {{- toYaml . | nindent 8 }}
+      {{- end }}
       # A stream goes through the picker until its last token.
       terminationGracePeriodSeconds: {{ (fromYaml (include "vllm-model.shutdown" .model)).graceSeconds }}
       securityContext:
@@ -96,7 +99,7 @@ spec:
       affinity: {{- include "llm-platform.gateway.affinity" . | nindent 8 }}
       containers:
         - name: endpoint-picker
-          image: {{ include "llm-platform.gateway.image" $picker.image | quote }}
+          image: {{ include "vllm-model.image" (dict "root" .root "image" $picker.image) | quote }}
           imagePullPolicy: {{ $picker.image.pullPolicy }}
           args: {{- toYaml $args | nindent 12 }}
           ports:
@@ -120,36 +123,4 @@ spec:
       volumes:
         - name: config
           configMap: {name: {{ include "llm-platform.picker.name" . }}}
-{{- end }}
-
-{{/*
-llm-platform.picker.access: the picker reads pods and its pool, and elects a leader where there are several.
-*/}}
-{{- define "llm-platform.picker.access" -}}
-{{- $name := include "llm-platform.picker.name" . -}}
-apiVersion: v1
-kind: ServiceAccount
-metadata: {{- include "llm-platform.picker.metadata" . | nindent 2 }}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{- include "llm-platform.picker.metadata" . | nindent 2 }}
-rules:
-  - {apiGroups: [""], resources: [pods], verbs: [get, list, watch]}
-  - {apiGroups: [inference.networking.k8s.io], resources: [inferencepools], verbs: [get, list, watch]}
-  # Both groups: these kinds have moved from one to the other.
-  - apiGroups: [llm-d.ai, inference.networking.x-k8s.io]
-    resources: [inferenceobjectives, inferencemodelrewrites]
-    verbs: [get, list, watch]
-  {{- if gt (int .root.Values.gateway.inferenceExtension.endpointPicker.replicas) 1 }}
-  - {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, list, watch, create, update, patch]}
-  - {apiGroups: [""], resources: [events], verbs: [create, patch]}
-  {{- end }}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{- include "llm-platform.picker.metadata" . | nindent 2 }}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}}
-subjects:
-  - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ .model.Release.Namespace }}}
 {{- end }}

@@ -6,18 +6,23 @@ release, and a model can move out of the umbrella without touching an immutable 
 
 {{/*
 llm-platform.roots: the roots of all models that are on.
-A root holds what YAML cannot carry (Capabilities, Files), so it is handed out in a dict instead of as text.
+A root holds what YAML cannot carry (Capabilities, Files), so it is handed out in a dict instead of as text. It is computed
+once a render and kept beside the umbrella's own root: with a hundred models, five times over would be most of the time.
 Inputs: dict "root" the umbrella's root, "into" an empty dict that receives name -> root.
 */}}
 {{- define "llm-platform.roots" -}}
 {{- $platform := .root -}}
-{{- $into := .into -}}
+{{- if not (hasKey $platform "modelRoots") -}}
+{{- $roots := dict -}}
 {{- range $name, $entry := $platform.Values.models -}}
 {{- $entry = $entry | default dict -}}
 {{- if or (not (hasKey $entry "enabled")) $entry.enabled -}}
-{{- include "llm-platform.root" (dict "root" $platform "name" $name "entry" $entry "into" $into) -}}
+{{- include "llm-platform.root" (dict "root" $platform "name" $name "entry" $entry "into" $roots) -}}
 {{- end -}}
 {{- end -}}
+{{- $_ := set $platform "modelRoots" $roots -}}
+{{- end -}}
+{{- range $name, $root := $platform.modelRoots -}}{{- $_ := set $.into $name $root -}}{{- end -}}
 {{- end }}
 
 {{/*

@@ -1,0 +1,55 @@
+"""Many models in one release: what a render costs, and whether Helm can still keep the release."""
+
+import base64
+import gzip
+import json
+import os
+import resource
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from scripts.platform_chart import stubbed
+from scripts.render import helm_path
+from tests.render.platform import TINY, TINY_SCALED, Values, platform
+
+OPERATORS_BYTES = 302_000
+"""The release Secret of GPU Operator, KEDA and kube-prometheus-stack alone, measured at their pinned versions."""
+
+SECRET_BYTES = 700_000
+"""Where a release of 30 models must stay below; Kubernetes takes 1 MiB."""
+
+
+def models(count: int, entry: Values = TINY) -> Values:
+    return {"models": {f"model-{number}": entry for number in range(count)}}
+
+
+def chart_files(folder: Path) -> list[dict[str, str]]:
+    """A chart's files as Helm puts them into a release: its own, not those of the charts it depends on."""
+    files = [path for path in folder.rglob("*") if path.is_file() and "charts" not in path.relative_to(folder).parts]
+    return [
+        {"name": str(path.relative_to(folder)), "data": base64.b64encode(path.read_bytes()).decode()} for path in files
+    ]
+
+
+def test_a_release_of_30_models_fits_its_secret_with_all_operators() -> None:
+    values = models(30, TINY_SCALED)
+    release: dict[str, Any] = {"manifest": platform(values).text, "chart": chart_files(stubbed()), "config": values}
+    stored = base64.b64encode(gzip.compress(json.dumps(release).encode(), 9))
+    assert len(stored) + OPERATORS_BYTES < SECRET_BYTES
+
+
+def cpu_seconds(count: int, folder: Path) -> float:
+    """CPU time of one render: the time on the clock depends on what else the machine does."""
+    path = folder / f"{count}.json"
+    path.write_text(json.dumps(models(count)))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [helm_path("helm"), "template", "llm", stubbed(), "--values", path]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"KUBECONFIG": os.devnull})
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_the_time_of_a_render_grows_with_the_number_of_models_and_no_faster(tmp_path: Path) -> None:
+    base, twenty, sixty = (min(cpu_seconds(count, tmp_path) for _ in range(2)) for count in (0, 20, 60))
+    assert sixty - base < 3 * 1.6 * (twenty - base)
