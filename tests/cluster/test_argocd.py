@@ -12,6 +12,8 @@ from tests.cluster.argocd import ENVIRONMENT, NAMESPACE, OVERLAY, ArgoCD, runnin
 from tests.cluster.watch import Watch
 
 BUDGET_SECONDS = 420
+pytestmark = pytest.mark.long
+"""Argo CD alone takes six minutes to build: more than it is worth on every push."""
 
 MODELS = "llm-models"
 SCALED = {
