@@ -175,7 +175,7 @@ def markdown(table: Table, rows: list[Record]) -> str:
     used = {
         key: heading for key, heading in table.columns.items() if any(str(row.figures.get(key, "")) for row in rows)
     }
-    lines = ["| scenario | engine | " + " | ".join(used.values()) + " | date | machine |"]
+    lines = ["| scenario | engine | " + " | ".join(used.values()) + " | date |"]
     lines.append("|---" * (len(used) + 3) + "|")
     for row in rows:
         cells = [row.scenario, row.engine, *(str(row.figures.get(key, "")) for key in used), row.when]

@@ -214,6 +214,16 @@ def test_entries_that_share_a_name_stand_in_for_one_without_pods(make_world: Mak
     assert {world.ask("chat").status_code for _ in range(20)} == {200}
 
 
+def test_an_entry_of_weight_0_gets_nothing_also_while_the_other_has_no_pods(make_world: MakeWorld) -> None:
+    external = {"stable": {"servedNames": ["chat"]}, "canary": {"servedNames": ["chat"], "weight": 0}}
+    world = make_world({"gateway": {"externalModels": external}, "tenants": {"team-a": {"models": ["chat"]}}})
+    [canary] = world.pods("canary")
+    assert {world.ask("chat").status_code for _ in range(5)} == {503}
+    world.pods("stable")
+    assert {world.ask("chat").status_code for _ in range(20)} == {200}
+    assert canary.seen == []
+
+
 def test_models_lists_only_what_is_up(make_world: MakeWorld) -> None:
     world = make_world()
     world.pods("tiny")

@@ -25,6 +25,7 @@ use_backend model-%[var(txn.entry)]
 
 {{/*
 llm-platform.gateway.config.group: several models serve one name: by weight, and past one that has no pod while another has.
+Weight 0 is a version that was taken back: it gets nothing, also while no other has a pod.
 */}}
 {{- define "llm-platform.gateway.config.group" -}}
 {{- $total := 0 -}}
@@ -38,6 +39,7 @@ http-request set-var(txn.entry) str({{ $model }}) if { var(txn.route) -m str {{ 
 {{- end }}
 {{- range $model := .models }}
 {{- range $other := without $.models $model }}
+{{- if not (get $.weights $other) }}{{ continue }}{{ end }}
 http-request set-var(txn.entry) str({{ $other }}) if { var(txn.entry) -m str {{ $model }} } { nbsrv(model-{{ $model }}) eq 0 } { nbsrv(model-{{ $other }}) gt 0 }
 {{- end }}
 {{- end }}
