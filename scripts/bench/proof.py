@@ -64,7 +64,7 @@ TABLES = {
     ),
     "rollouts": Table(
         "Canary and groups",
-        "Argo Rollouts and LeaderWorkerSets under load.",
+        "Two versions behind one name, and replicas of several pods, under load.",
         {"what": "what happened", "requests": "requests", "lost": "lost", "took": "took", "note": "note"},
     ),
 }  # fmt: skip
