@@ -1,0 +1,119 @@
+"""The same events on vLLM itself: rolling update, drain and SIGKILL of a model on the CPU build.
+
+Streams are slow there (two cores, a hundred streams), so the drain is longer and so are the tests.
+"""
+
+import re
+import signal
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from scripts.bench import double, local
+from scripts.bench.traffic import Traffic
+from scripts.cluster import Cluster
+from tests.cluster.pods import gone, pods, ready
+from tests.cluster.scenario import Scenario, Timing
+
+BUDGET_SECONDS = 2400
+pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
+
+TIMING = Timing(endpoint=30, drain=200, rate=3)
+"""A stream of 450 tokens, over before the drain is.
+
+preStop is twice the default: this engine alone fills two cores, and a node that is out of breath has been seen to send
+requests to a pod for 20 s after it was told to go.
+"""
+
+ENGINE = {"flags": {"maxNumSeqs": 128, "maxModelLen": 512}}
+BASE: dict[str, Any] = {
+    "replicas": 1,
+    "probes": {
+        "startup": {"initialDelaySeconds": 5, "periodSeconds": 5, "budgetSeconds": 900, "timeoutSeconds": 20},
+        "readiness": {"periodSeconds": 5, "timeoutSeconds": 20},
+        "liveness": {"timeoutSeconds": 30},
+    },
+    "availability": {"progressDeadlineSeconds": 1200},
+}
+
+
+def values(**engine: Any) -> dict[str, Any]:
+    return local.overlay(local.REAL, BASE, TIMING.values, {"engine": ENGINE}, {"engine": engine})
+
+
+@pytest.fixture(scope="module")
+def scenario(cluster: Cluster) -> Iterator[Scenario]:
+    """One replica of the tiny model on the real engine: each more is a gigabyte and minutes of two cores."""
+    local.ensure_engine(cluster, "real")
+    options = {"rate": 3, "tokens": 2, "stream_tokens": TIMING.stream_tokens, "limit": 600, "spread": 30}
+    with cluster.namespace("real") as namespace:
+        local.helm(cluster, "install", "m", namespace, values())
+        url = local.service_url(cluster, "m", namespace)
+        made = Scenario(cluster, namespace, url, engine="real", timing=TIMING, options=options)
+        ready(made, 1, seconds=1200)
+        yield made
+
+
+def test_the_double_has_every_series_of_the_real_engine(scenario: Scenario) -> None:
+    """Names and labels of the two, both with one request behind them."""
+    ready(scenario, 1, seconds=1200)
+    with scenario.traffic(rate=0, streams=0, clients=1) as traffic:
+        traffic.wait_for_requests(1, seconds=120)
+    real = series(local.metrics(scenario.cluster, pods(scenario)[0], scenario.namespace))
+    with double.running() as engine, Traffic(engine.url, "tiny", clients=1) as traffic:
+        traffic.wait_for_requests(1)
+        with urllib.request.urlopen(f"{engine.url}/metrics", timeout=10) as answer:  # noqa: S310 (http on loopback)
+            imitated = series(answer.read().decode())
+    imitated.pop("vllm:cache_config_info")
+    assert {name: real.get(name) for name in imitated} == imitated
+
+
+def series(text: str) -> dict[str, set[str]]:
+    """Names of the engine's series in Prometheus' text format, and the labels of each."""
+    found: dict[str, set[str]] = {}
+    for name, labels in re.findall(r"^(vllm:\w+)\{(.*)\} ", text, re.MULTILINE):
+        if not name.endswith("_created"):
+            found.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
+    return found
+
+
+def test_a_rolling_update_and_the_drain_of_the_real_engine_lose_nothing(scenario: Scenario) -> None:
+    ready(scenario, 1)
+
+    def event(_: Traffic) -> None:
+        before = pods(scenario)
+        local.helm(scenario.cluster, "upgrade", "m", scenario.namespace, values(env={"VLLM_LOGGING_LEVEL": "WARNING"}))
+        rollout = ("rollout", "status", "deployment/m", "--namespace", scenario.namespace, "--timeout=1200s")
+        scenario.cluster.kubectl(*rollout, seconds=1210)
+        gone(scenario, before, seconds=300)
+
+    outcome = scenario.run("rolling update and drain", event)
+    outcome.record(note="one replica; the new pod comes first, the old one drains")
+    outcome.assert_nothing_lost()
+
+
+def test_a_killed_real_engine_takes_only_what_it_held(scenario: Scenario) -> None:
+    scenario.cluster.kubectl("scale", "deployment/m", "--replicas=2", "--namespace", scenario.namespace)
+    ready(scenario, 2, seconds=1200)
+    victim, held, killed = pods(scenario)[0], 0, 0.0
+
+    def event(traffic: Traffic) -> None:
+        nonlocal held, killed
+        pid = local.engine_pids(scenario.cluster, victim, scenario.namespace)[0]
+        held = local.requests_in(scenario.cluster, victim, scenario.namespace)
+        killed = local.send_signal(scenario.cluster, pid, signal.SIGKILL)
+        traffic.wait_for_requests(len(traffic.requests) + 200)
+
+    outcome = scenario.run("engine killed (SIGKILL)", event)
+    lost = outcome.report.not_ok()
+    cut, late = [each for each in lost if each.fate == "cut"], [each for each in lost if each.fate != "cut"]
+    longest = max(each.ended for each in lost) - killed
+    outcome.record(
+        note=f"{len(cut)} answers of the dead process ended within {longest:.1f} s; {len(late)} requests found it "
+        "gone before its endpoint was (a gateway retries them)"
+    )
+    outcome.assert_big_enough()
+    assert 0 < len(lost) < held + 30
+    assert longest < 10, outcome.report.summary()
