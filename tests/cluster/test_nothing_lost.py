@@ -13,7 +13,7 @@ from scripts.cluster import Cluster, CommandError, wait_until
 from tests.cluster.pods import gone, pods, ready
 from tests.cluster.scenario import Outcome, Scenario, Timing
 
-BUDGET_SECONDS = 600
+BUDGET_SECONDS = 360
 LIVENESS = {"periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 2, "terminationGracePeriodSeconds": 5}
 NOT_READY_AFTER = 3 * 5 + 3 + 5
 """Three readiness probes that time out, a period between them, and 5 s until every proxy knows."""
@@ -62,6 +62,7 @@ def test_a_rolling_update_of_flags_loses_nothing(scenario: Scenario) -> None:
     assert_overlong_streams_end_with_an_error_at_the_limit(outcome)
 
 
+@pytest.mark.long
 def test_a_scale_down_loses_nothing(scenario: Scenario) -> None:
     ready(scenario)
 
@@ -150,6 +151,7 @@ def test_a_killed_engine_takes_only_what_it_held_and_its_streams_end_at_once(sce
     assert all(each.started < killed + 5 for each in lost), outcome.report.summary()
 
 
+@pytest.mark.long
 def test_a_hung_api_server_is_replaced_within_liveness_and_its_grace(scenario: Scenario) -> None:
     ready(scenario)
     victim, hung, replaced = pods(scenario)[0], 0.0, 0.0
