@@ -119,6 +119,8 @@ def test_the_engine_runs_as_a_stranger_on_a_read_only_root(cluster: Cluster, nam
 
 def test_uninstall_leaves_nothing_behind(cluster: Cluster, namespace: str) -> None:
     cluster.helm("uninstall", NAME, "--namespace", namespace, "--wait", "--timeout", "4m")
+    # Helm waits for the objects of the release; the pod that it no longer knows takes its time to leave.
+    cluster.wait("--for=delete", "pod", "--namespace", namespace, "--selector", SELECTOR, seconds=150)
     kinds = cluster.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name").split()
     ours = [kind for kind in kinds if not kind.startswith(("events", "endpoints", "pods.metrics"))]
     left = cluster.kubectl(
