@@ -102,9 +102,7 @@ MODULES = {
         "pkg/apis/crds/*.yaml",
     ),
     # Its schema of a ClusterConfig is a file of its own, not a CRD.
-    "eksctl": Module(
-        "github.com/weaveworks/eksctl", "v0.215.0", "h1:oCPoubT3UsW4Y2J43Y4dNRvXHEIsgg03Y3e6wv6bKG4="
-    ),
+    "eksctl": Module("github.com/weaveworks/eksctl", "v0.215.0", "h1:oCPoubT3UsW4Y2J43Y4dNRvXHEIsgg03Y3e6wv6bKG4="),
 }
 
 

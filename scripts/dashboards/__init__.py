@@ -6,7 +6,6 @@ it.
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 from scripts.dashboards import autoscaling, cost, gateway, gpus, model

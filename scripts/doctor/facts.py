@@ -57,7 +57,7 @@ class Reader:
 
         warnings.filterwarnings("ignore", module="urllib3")
         try:
-            config.load_kube_config(context=context)  # type: ignore[no-untyped-call]
+            config.load_kube_config(context=context)
         except config.ConfigException as error:
             raise UserError(
                 "no cluster is named",
@@ -93,7 +93,7 @@ class Reader:
         except self.client.ApiException as error:
             self.unreadable[what] = f"{error.status} {error.reason}"
             return []
-        items: list[Object] = self.api.sanitize_for_serialization(answer)["items"]  # type: ignore[no-untyped-call]
+        items: list[Object] = self.api.sanitize_for_serialization(answer)["items"]
         return items
 
     def missing_rights(self, namespace: str) -> list[tuple[str, str, str]]:

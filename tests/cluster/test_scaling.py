@@ -97,7 +97,7 @@ def test_a_step_of_load_is_answered_within_the_target_and_quiet_takes_replicas_a
         load=f"{SLOTS} running + 12 waiting", replicas=" ".join(map(str, timeline.wanted)),
         decision=f"{decision:.0f} s", target=f"{target} s", ready=f"{serving:.0f} s", lost=len(report.not_ok()),
         note=f"responsive; down by one pod in {downs[1] - downs[0]:.0f} s, windows 20 times shorter than by default",
-        log=str(timeline.write("step")),
+        log=timeline.write("step"),
     )  # fmt: skip
     assert decision <= target
     assert max(timeline.wanted) == 3
@@ -114,7 +114,7 @@ def test_a_burst_under_the_threshold_moves_nothing(cluster: Cluster, namespace: 
         traffic.wait_for_requests(3 * (SLOTS + THRESHOLD) * 4, seconds=120)
     record(
         "burst under the threshold", load=f"{SLOTS} running + {THRESHOLD - 1} waiting", replicas="1",
-        lost=len(traffic.report().not_ok()), log=str(timeline.write("burst")),
+        lost=len(traffic.report().not_ok()), log=timeline.write("burst"),
     )  # fmt: skip
     assert timeline.wanted == [1]
     assert traffic.report().not_ok() == []
@@ -133,7 +133,7 @@ def test_without_prometheus_nothing_moves_and_with_it_again_neither(cluster: Clu
             traffic.wait_for_requests(len(traffic.requests) + 100)
     record(
         "Prometheus away", load=f"{3 * SLOTS} running + 12 waiting", replicas=" ".join(map(str, timeline.wanted)),
-        lost=len(traffic.report().not_ok()), log=str(timeline.write("prometheus-away")),
+        lost=len(traffic.report().not_ok()), log=timeline.write("prometheus-away"),
     )  # fmt: skip
     assert timeline.wanted == [3]
     assert traffic.report().not_ok() == []
@@ -173,7 +173,7 @@ def test_wanted_replicas_do_not_drop_while_an_update_loads_pods(cluster: Cluster
             cluster.kubectl("rollout", "status", "deployment/m", "-n", namespace, "--timeout=120s", seconds=130)
     record(
         "rollout under load", load=f"{2 * SLOTS} running + 8 waiting", replicas=" ".join(map(str, timeline.wanted)),
-        lost=len(traffic.report().not_ok()), log=str(timeline.write("rollout")),
+        lost=len(traffic.report().not_ok()), log=timeline.write("rollout"),
     )  # fmt: skip
     assert min(timeline.wanted) >= 2
     assert min(state[1] for state in timeline.watch.values()) >= 2

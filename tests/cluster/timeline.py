@@ -4,7 +4,6 @@ import csv
 import threading
 import time
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any, Self
 
 from scripts.bench.proof import RECORDS
@@ -81,15 +80,15 @@ class Timeline:
                 found.append((when, wanted))
         return found
 
-    def write(self, name: str) -> Path:
-        """Keeps the record as CSV below .artifacts."""
+    def write(self, name: str) -> str:
+        """Keeps the record as CSV below .artifacts, and gives the file's path from there."""
         path = RECORDS / "runs" / f"timeline-{name.replace(' ', '-')}-{time.strftime('%H%M%S')}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as file:
             writer = csv.DictWriter(file, [field.name for field in fields(Moment)])
             writer.writeheader()
             writer.writerows(asdict(moment) for moment in self.moments)
-        return path
+        return str(path.relative_to(RECORDS.parent))
 
 
 def replicas(deployment: dict[str, Any]) -> tuple[int, int]:

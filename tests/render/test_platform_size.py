@@ -44,7 +44,7 @@ def cpu_seconds(count: int, folder: Path) -> float:
     path = folder / f"{count}.json"
     path.write_text(json.dumps(models(count)))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [helm_path("helm"), "template", "llm", stubbed(), "--values", path]
+    command: list[str | Path] = [helm_path("helm"), "template", "llm", stubbed(), "--values", path]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"KUBECONFIG": os.devnull})
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
