@@ -82,7 +82,7 @@ def test_demand_counts_what_runs_and_what_waits(make_world: MakeWorld) -> None:
 def test_a_full_queue_is_503_with_retry_after(make_world: MakeWorld) -> None:
     world = make_world(limited(1, maxQueue=1))
     [pod] = world.pods("tiny")
-    pod.delay = 1
+    pod.delay = 3  # long enough for a busy machine to ask once more in between
     with ThreadPoolExecutor(2) as pool:
         asked = [pool.submit(world.ask) for _ in range(2)]
         wait_until(lambda: world.demand("tiny") == 2, what="a demand of 2")
