@@ -126,11 +126,27 @@ def free_maps(node: Any, path: str = "") -> Iterator[FreeMap]:
         yield from free_maps(node["items"], f"{path}[]")
 
 
-def template_texts(chart: Path) -> str:
-    """All templates of a chart as one text, without comments."""
+def own_templates(chart: Path) -> str:
+    """The templates of a chart as one text, without comments."""
     files = sorted(path for path in (chart / "templates").rglob("*") if path.suffix in {".tpl", ".yaml", ".txt"})
     text = "\n".join(path.read_text() for path in files)
     return re.sub(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", "", text, flags=re.DOTALL)
+
+
+def template_texts(chart: Path) -> str:
+    """All templates of a chart as one text, with those helpers of the charts beside it that they include by name."""
+    text = own_templates(chart)
+    for other, helper in sorted(set(re.findall(r'include "([a-z-]+)\.([\w.-]+)"', text))):
+        beside = chart.parent / other
+        if beside != chart and beside.is_dir():
+            text += "\n" + helper_text(own_templates(beside), f"{other}.{helper}")
+    return text
+
+
+def helper_text(templates: str, name: str) -> str:
+    """One named template: from its define to the next."""
+    found = re.search(rf'define "{re.escape(name)}".*?(?=\bdefine "|\Z)', templates, re.DOTALL)
+    return found[0] if found else ""
 
 
 class Reads:

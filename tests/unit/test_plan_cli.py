@@ -7,11 +7,17 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from scripts.console import UserError
+from scripts.console import UserError, console
 from scripts.plan.cli import app
 
-RUNNER = CliRunner(env={"COLUMNS": "160"})
+RUNNER = CliRunner()
 COMMANDS = ("fit", "startup", "values", "check", "cost", "simulate", "bench", "models", "gpus")
+
+
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for whole names of columns: the width was taken when the console was made, in a worker from its parent."""
+    monkeypatch.setattr(console, "width", 160)
 
 
 def run(*arguments: str, status: int = 0) -> str:
