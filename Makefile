@@ -47,9 +47,9 @@ check-generated: env ## Fail if a generated file does not match its source
 	$(CHARTS) dashboards generate --check
 
 bench: env ## Measure renders and the fast tests against their budgets
-	$(CHARTS) bench $(ARGS)
+	$(CHARTS) bench renders $(ARGS)
 
-bench-planner: env ## Compare the planner with other calculators on measured cases
+bench-planner: env ## Score the planner on measured cases
 	$(CHARTS) plan bench $(ARGS)
 
 cluster-up: env ## Start the local cluster

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from scripts.bench import proof
+from scripts.bench import proof, renders
 from scripts.bench.traffic import Report, Traffic, describe
 from scripts.console import UserError, console
 from scripts.paths import ARTIFACTS
@@ -54,6 +54,12 @@ def traffic(
     show(report, path)
     if report.not_ok():
         raise typer.Exit(1)
+
+
+@app.command(name="renders")
+def render_times() -> None:
+    """Measure a render of the model chart, and show how long the fast tests took, beside their budgets."""
+    renders.show()
 
 
 @app.command()
