@@ -20,7 +20,8 @@ FAST_TESTS_BUDGET_SECONDS = 90.0
 def render_seconds() -> float:
     """Median seconds of one ``helm template`` of charts/vllm-model, on the clock, after a first that is not counted."""
     values = REPO / "values" / "models" / "llama-3.1-8b-instruct-l4.yaml"
-    command: list[str | Path] = [tools.ensure("helm"), "template", "llama", REPO / "charts" / "vllm-model", "--values", values]
+    chart = REPO / "charts" / "vllm-model"
+    command: list[str | Path] = [tools.ensure("helm"), "template", "llama", chart, "--values", values]
     taken: list[float] = []
     for _ in range(RUNS + 1):
         began = time.monotonic()
