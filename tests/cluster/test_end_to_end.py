@@ -97,7 +97,7 @@ def test_every_metric_that_the_chart_mentions_is_emitted_by_the_engine(url: str,
 def metrics_in_chart() -> set[str]:
     """Names of the engine's metrics in templates, dashboards and other files of the chart."""
     files = [*CHART.glob("templates/*"), *CHART.glob("dashboards/*"), *CHART.glob("files/*")]
-    return {name for file in files if file.is_file() for name in re.findall(r"vllm:[a-z_]+\w", file.read_text())}
+    return {name for file in files if file.is_file() for name in re.findall(r"vllm:[a-z0-9_]+", file.read_text())}
 
 
 def test_the_metrics_carry_the_labels_that_the_queries_select(url: str) -> None:
