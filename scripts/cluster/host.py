@@ -31,6 +31,7 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 """What Debian asks before it starts the service of a package that is being installed."""
 
 WAY_ROUND = "use any other cluster (kind, minikube, EKS ...): VLLM_CHARTS_KUBECONFIG=/path/to/kubeconfig make ..."
+CLUSTER = "the local cluster"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs of the node are looked for, whatever the user's own PATH says."""
 
@@ -84,15 +85,20 @@ def is_loadable(library: str) -> bool:
     return True
 
 
-def install(packages: list[str], *, purpose: str = "the local cluster") -> None:
+def install(packages: list[str], *, purpose: str = CLUSTER) -> None:
     """Installs Debian packages without starting any of their services.
+
+    Args:
+        packages: their names.
+        purpose: what needs them, for messages.
 
     Raises:
         UserError: there is no apt here, no right to use it, or it failed.
     """
     names = " ".join(packages)
     if not shutil.which("apt-get") or os.geteuid() != 0:
-        raise UserError(f"{purpose} needs programs that are missing here: {names}", fix=f"install them; or {WAY_ROUND}")
+        way_round = f"; or {WAY_ROUND}" if purpose == CLUSTER else ""
+        raise UserError(f"{purpose} needs programs that are missing here: {names}", fix=f"install them{way_round}")
     with locked("apt"), no_services_started(), step(f"Install Debian packages: {names}"):
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         for arguments in (["update"], ["install", "--no-install-recommends", *packages]):

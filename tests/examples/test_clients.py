@@ -11,6 +11,7 @@ from unittest import mock
 
 import pytest
 
+from scripts.cluster.host import install
 from scripts.paths import REPO, VENV
 from tests.examples.openai_server import KEY, MODEL, WORDS, Server, serving
 
@@ -36,8 +37,8 @@ def ask(client: str, server: Server, **settings: str) -> subprocess.CompletedPro
     }
     if client == "python":
         return in_process(environment)
-    if client == "curl" and not (shutil.which("curl") and shutil.which("jq")):
-        pytest.skip("the curl client needs curl and jq: apt-get install curl jq")
+    if client == "curl" and (missing := [program for program in ("curl", "jq") if not shutil.which(program)]):
+        install(missing, purpose="the curl client")
     command = [*COMMANDS[client], QUESTION]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
