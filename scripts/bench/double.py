@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from scripts import tools
 from scripts.console import UserError
+from scripts.ports import free_port
 
 REFERENCE = "localhost/engine-double:v0.33.0"
 """The tag is the engine's version that the double stands for: the chart reads from it which flags it may pass."""
@@ -48,13 +48,6 @@ class Double:
     def terminate(self) -> None:
         """What the kubelet sends first."""
         self.process.send_signal(signal.SIGTERM)
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def command(*flags: str, model: str = "tiny") -> list[str | Path]:

@@ -28,9 +28,10 @@ import httpx
 
 from scripts.console import UserError
 from scripts.gateway.name_server import NameServer
-from scripts.gateway.process import free_port, wait_until, write_files
+from scripts.gateway.process import wait_until, write_files
 from scripts.gateway.programs import haproxy, wheels
 from scripts.platform_chart import stubbed
+from scripts.ports import free_port
 from scripts.render import render
 
 KEY = "llm-bench-key"

@@ -22,13 +22,6 @@ MOUNT = "/etc/llm-gateway"
 RUN = "/run/llm-gateway"
 
 
-def free_port(address: str = "127.0.0.1") -> int:
-    """A TCP port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
-
-
 def wait_until(condition: Callable[[], bool], *, seconds: float = 10, what: str = "the condition") -> None:
     """Waits for a condition, looking every 10 ms.
 

@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from scripts.gateway.name_server import NameServer
-from scripts.gateway.process import HAProxy, free_port, running, wait_until, write_files
+from scripts.gateway.process import HAProxy, running, wait_until, write_files
 from scripts.platform_chart import stubbed
+from scripts.ports import free_port
 from scripts.render import render
 from tests.gateway.doubles import Engine
 

@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 
 from scripts.cluster.host import install
-from scripts.gateway.process import free_port, wait_until
+from scripts.gateway.process import wait_until
+from scripts.ports import free_port
 
 SELECTOR = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\{[^{}]*\}")
 """A series with its matchers, where strings have been taken out: they may hold braces."""

@@ -1,7 +1,6 @@
 """The script of the `helm test` pod, as the pod runs it, against small servers on this machine."""
 
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from scripts.paths import CHARTS
+from scripts.ports import free_port
 
 SCRIPT = (CHARTS / "vllm-model" / "files" / "helm_test.py").read_text()
 ANSWERS: dict[str, Any] = {
@@ -79,12 +79,6 @@ def run(port: int, **settings: str) -> tuple[int, str]:
     """The script's exit status and all that it said."""
     out, err = (process := start(port, **settings)).communicate(timeout=30)
     return process.returncode, out + err
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.mark.parametrize(
