@@ -33,7 +33,7 @@ find_python() {
 require_venv_module() {
   "$1" -c 'import ensurepip, venv' 2>/dev/null && return
   if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
-    echo "bootstrap: installing python3-venv (Debian keeps the venv module apart)"
+    echo "bootstrap: installing python3-venv (Debian keeps the venv module apart)" >&2
     DEBIAN_FRONTEND=noninteractive apt-get -qq update
     DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends python3-venv >/dev/null
     "$1" -c 'import ensurepip, venv' 2>/dev/null && return
@@ -55,7 +55,7 @@ install() {
   local python started=$SECONDS
   python=$(find_python)
   require_venv_module "$python"
-  echo "bootstrap: Python environment in .venv ($("$python" --version))"
+  echo "bootstrap: Python environment in .venv ($("$python" --version))" >&2
   if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     "$python" -m venv --clear .venv
   fi
@@ -64,7 +64,7 @@ install() {
   .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements/dev.txt
   .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
   echo "$wanted" >"$stamp"
-  echo "bootstrap: ready after $((SECONDS - started)) s"
+  echo "bootstrap: ready after $((SECONDS - started)) s" >&2
 }
 
 is_current && exit 0

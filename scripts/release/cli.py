@@ -24,10 +24,11 @@ def package(
     signing = Signing(key, keyring.expanduser()) if key else None
     with step("Package the charts"):
         archives = package_all(destination, signing)
-    for path in archives:
-        console.print(f"  {path.relative_to(REPO) if path.is_relative_to(REPO) else path}")
+    shown = [path.relative_to(REPO) if path.is_relative_to(REPO) else path for path in archives]
+    for path in shown:
+        console.print(f"  {path}")
     console.print(f"\nChecksums: {SUMS}. To publish, with your registry:\n")
-    for path in archives:
+    for path in shown:
         console.print(f"  helm push {path} oci://registry.example.com/charts")
     console.print("\nTo sign what was pushed: cosign sign registry.example.com/charts/NAME@DIGEST")
 

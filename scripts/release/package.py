@@ -36,7 +36,7 @@ def package_all(destination: Path, signing: Signing | None = None, umbrella: Pat
         The archives, the model's first.
 
     Raises:
-        UserError: the umbrella's dependencies are not there, or Helm refuses.
+        UserError: the umbrella's dependencies or the keyring are not there, or Helm refuses.
     """
     missing = missing_dependencies(umbrella)
     if missing:
@@ -45,10 +45,18 @@ def package_all(destination: Path, signing: Signing | None = None, umbrella: Pat
             why="an archive without them would not install",
             fix="make deps, or without internet: make deps ARGS='--from DIR'",
         )
+    if signing is not None and not signing.keyring.is_file():
+        raise UserError(
+            f"there is no keyring {signing.keyring}",
+            why="Helm reads exported keys only, and GnuPG has kept its own elsewhere since 2.1",
+            fix=f"gpg --export-secret-keys > {signing.keyring}",
+        )
     with tempfile.TemporaryDirectory(prefix="package-") as scratch:
         made = package_into(Path(scratch), signing, umbrella)
         destination.mkdir(parents=True, exist_ok=True)
         for path in made:
+            # The signature of an archive that was here before is none of this one.
+            (destination / f"{path.name}.prov").unlink(missing_ok=True)
             for file in path.parent.glob(f"{path.name}*"):
                 shutil.copy2(file, destination)
     archives = [destination / path.name for path in made]
@@ -102,7 +110,8 @@ def helm_package(chart: Path, destination: Path, signing: Signing | None) -> Pat
         command += ["--sign", "--key", signing.key, "--keyring", str(signing.keyring)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise UserError(f"{chart.name} cannot be packaged", why=done.stderr.strip())
+        fix = f"the keys that are there: gpg --show-keys {signing.keyring}" if signing else ""
+        raise UserError(f"{chart.name} cannot be packaged", why=done.stderr.strip(), fix=fix)
     return destination / f"{chart.name}-{version(chart)}.tgz"
 
 

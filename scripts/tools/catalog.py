@@ -151,6 +151,14 @@ CHARTS = [
         minutes=0.2,
     ),
     Tool(
+        name="crane",
+        module="crane",
+        package="github.com/google/go-containerregistry/cmd/crane",
+        version_of="github.com/google/go-containerregistry",
+        stamps={"github.com/google/go-containerregistry/cmd/crane/cmd.Version": "{version}"},
+        minutes=0.4,
+    ),
+    Tool(
         name="ct",
         module="chart-testing",
         package="github.com/helm/chart-testing/v3/ct",

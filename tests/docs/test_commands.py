@@ -28,6 +28,7 @@ KNOWN = {
         "eksctl",
         "gcloud",
         "git",
+        "gpg",
         "grep",
         "helm",
         "jq",
