@@ -15,6 +15,7 @@ from scripts.dashboards import MODEL_DASHBOARD
 from scripts.render import Values, render
 from tests.monitoring import promtool
 from tests.monitoring.queries import dashboard_queries, known, selectors, unknown
+from tests.render.platform import given, platform
 
 ALL: Values = {
     "model": {"id": "org/model"},
@@ -102,6 +103,12 @@ def test_the_adapter_makes_every_metric_that_the_hpa_reads() -> None:
     rules = adapter_rules()
     assert set(wanted) == {rule["name"]["as"] for rule in rules}
     assert len(wanted) == 7
+
+
+def test_the_umbrella_gives_its_adapter_the_same_rules_and_its_own_prometheus() -> None:
+    passed = given(platform({"prometheus-adapter": {"enabled": True}}), "prometheus-adapter")
+    assert passed["rules"] == {"default": False, "custom": adapter_rules()}
+    assert passed["prometheus"] == {"url": "http://prometheus-operated.{{ .Release.Namespace }}.svc", "port": 9090}
 
 
 def test_an_adapter_rule_answers_for_each_pod_by_itself() -> None:
