@@ -82,10 +82,20 @@ description: 'The scaler wants {{ "{{ $value }}" }} replicas and may have no mor
 {{- end -}}
 {{- end }}
 
+{{/*
+A pod that a quota refuses is never made, so no pod is pending: the Deployment says that it failed to make one.
+*/}}
 {{- define "vllm-model.alert.podsPending" -}}
-expr: sum(kube_pod_status_phase{ {{- include "vllm-model.podMatchers" .root -}} ,phase="Pending"}) > 0
+{{- $target := fromYaml (include "vllm-model.scaleTarget" .root) -}}
+{{- $pending := printf "sum(kube_pod_status_phase{%s,phase=\"Pending\"}) > 0" (include "vllm-model.podMatchers" .root) -}}
+{{- if eq $target.kind "Deployment" -}}
+{{- $labels := printf "deployment=%q,namespace=%q%s" $target.name .root.Release.Namespace (include "vllm-model.extraMatchers" .root) -}}
+{{- $refused := printf "max(kube_deployment_status_condition{%s,condition=\"ReplicaFailure\",status=\"true\"}) > 0" $labels -}}
+{{- $pending = printf "(%s) or (%s)" $pending $refused -}}
+{{- end -}}
+expr: {{ $pending }}
 summary: Replicas cannot start
-description: '{{ "{{ $value }}" }} pods are pending: no node with a free GPU, a claim that is not bound, or an image that is being pulled.'
+description: '{{ "{{ $value }}" }} pods are pending or refused: no node with a free GPU, a quota that is used up, a claim that is not bound, or an image that is being pulled.'
 {{- end }}
 
 {{/*
