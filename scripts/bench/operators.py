@@ -3,10 +3,12 @@
 KEDA, LeaderWorkerSet and Argo Rollouts come with their own manifests, out of their own modules.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from zlib import crc32
 
 import yaml
 
@@ -112,22 +114,55 @@ def install_rollouts(cluster: Cluster) -> None:
     rolled_out(cluster, "argo-rollouts", "argo-rollouts")
 
 
-def prometheus_objects(cluster: Cluster, interval: str) -> list[dict[str, Any]]:
-    """A Prometheus that finds pods by itself."""
+def prometheus_objects(cluster: Cluster, interval: str, rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A Prometheus that finds pods by itself. Other settings are another pod: it reads them at its start."""
     image = ensure_image(cluster, PROMETHEUS_IMAGE, "prometheus", "/prometheus")
-    text = (MANIFESTS / "prometheus.yaml").read_text().replace("IMAGE", image).replace("INTERVAL", interval)
+    groups = json.dumps({"groups": list(rules)})
+    filled = {"IMAGE": image, "INTERVAL": interval, "RULES": groups, "CHECKSUM": f"{interval}-{crc32(groups.encode())}"}
+    text = (MANIFESTS / "prometheus.yaml").read_text()
+    for name, value in filled.items():
+        text = text.replace(name, value)
     return list(yaml.load_all(text, yaml.CSafeLoader))
 
 
-def install_prometheus(cluster: Cluster, interval: str = "5s") -> str:
+def install_prometheus(cluster: Cluster, interval: str = "5s", rules: Sequence[Mapping[str, Any]] = ()) -> str:
     """Installs Prometheus and waits until it is ready.
+
+    Args:
+        interval: how often the pods that serve are scraped.
+        rules: groups of rules, as a PrometheusRule has them.
 
     Returns:
         its URL inside the cluster.
     """
-    cluster.apply(prometheus_objects(cluster, interval))
+    cluster.apply(prometheus_objects(cluster, interval, rules))
     rolled_out(cluster, MONITORING, "prometheus")
     return PROMETHEUS
+
+
+def install_state_metrics(cluster: Cluster) -> None:
+    """Installs kube-state-metrics beside Prometheus, which must be there."""
+    image = ensure_image(cluster, "localhost/kube-state-metrics", "kube-state-metrics", "/kube-state-metrics")
+    text = (MANIFESTS / "state-metrics.yaml").read_text().replace("IMAGE", image)
+    cluster.apply(list(yaml.load_all(text, yaml.CSafeLoader)))
+    rolled_out(cluster, MONITORING, "kube-state-metrics")
+
+
+def install_adapter(cluster: Cluster, rules: list[dict[str, Any]]) -> None:
+    """Installs Prometheus Adapter beside that Prometheus, or gives it other rules, and waits until its API answers.
+
+    Args:
+        rules: of the custom metrics API, as ``rules.custom`` in the values of the adapter's chart.
+    """
+    image = ensure_image(cluster, "localhost/prometheus-adapter", "prometheus-adapter", "/adapter")
+    config = {"config.yaml": yaml.safe_dump({"rules": rules})}
+    metadata = {"name": "prometheus-adapter", "namespace": MONITORING}
+    text = (MANIFESTS / "prometheus-adapter.yaml").read_text().replace("IMAGE", image).replace("PROMETHEUS", PROMETHEUS)
+    objects = list(yaml.load_all(text, yaml.CSafeLoader))
+    cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": config}, *objects])
+    cluster.kubectl("rollout", "restart", "deployment/prometheus-adapter", "--namespace", MONITORING)
+    rolled_out(cluster, MONITORING, "prometheus-adapter")
+    cluster.wait("--for=condition=Available", "apiservice/v1beta1.custom.metrics.k8s.io", seconds=120)
 
 
 def query(cluster: Cluster, expression: str) -> list[dict[str, Any]]:
