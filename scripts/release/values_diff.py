@@ -10,6 +10,9 @@ from scripts.paths import REPO
 
 Flat = dict[str, str]
 
+LONGEST = 100
+"""Characters of a value that a table shows: a list of rules would be wider than any page."""
+
 
 def flatten(values: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Every leaf by its path (``probes.startup.periodSeconds``), its value as YAML shows it. Lists are leaves."""
@@ -62,7 +65,8 @@ def as_markdown(changes: list[tuple[str, str, str]]) -> str:
     """The table for CHANGELOG.md."""
 
     def cell(text: str) -> str:
-        return f"`{text}`".replace("|", "\\|") if text else "-"
+        short = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+        return f"`{short}`".replace("|", "\\|") if text else "-"
 
     rows = [f"| `{path}` | {cell(old)} | {cell(new)} |" for path, old, new in changes]
     return "\n".join(["| key | before | now |", "|---|---|---|", *rows])

@@ -23,6 +23,10 @@ def test_the_table_survives_a_pipe_in_a_value() -> None:
     assert as_markdown([("a", "x|y", "")]).splitlines()[-1] == "| `a` | `x\\|y` | - |"
 
 
+def test_the_table_shows_the_beginning_of_a_long_value() -> None:
+    assert as_markdown([("a", "", "x" * 5000)]).splitlines()[-1] == f"| `a` | - | `{'x' * 100}...` |"
+
+
 def test_an_unknown_revision_is_an_error() -> None:
     with pytest.raises(UserError, match="Git does not know"):
         at_revision("no-such-tag", "charts/vllm-model/values.yaml")
