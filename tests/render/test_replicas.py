@@ -265,6 +265,66 @@ def test_canary_grows_in_steps() -> None:
     assert [step["setWeight"] for step in canary["steps"] if "setWeight" in step] == [5, 25]
 
 
+PROMETHEUS = "http://prometheus-operated.monitoring.svc:9090"
+JUDGED: Values = {
+    "workload": {"kind": "Rollout", "analysis": {"enabled": True, "timeToFirstTokenSeconds": 3, "errorPercent": 2}},
+    "autoscaling": {"prometheus": {"serverAddress": PROMETHEUS}},
+}
+
+
+def test_a_traffic_router_finds_a_service_for_each_version() -> None:
+    made = model(KINDS["Rollout"])
+    canary = made.one("Rollout")["spec"]["strategy"]["canary"]
+    assert (canary["stableService"], canary["canaryService"]) == ("demo-stable", "demo-canary")
+    for name in ("demo-stable", "demo-canary"):
+        assert made.one("Service", name)["spec"]["selector"] == made.one("Service", "demo")["spec"]["selector"]
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"stableService": "old", "canaryService": "new"},
+        {"pingPong": {"pingService": "a", "pongService": "b"}},
+    ],
+)
+def test_services_of_a_user_take_the_place_of_the_charts(own: Values) -> None:
+    made = model({"workload": {"kind": "Rollout", "canary": own}})
+    canary = made.one("Rollout")["spec"]["strategy"]["canary"]
+    assert {key: canary[key] for key in own} == own
+    assert {"demo-stable", "demo-canary"}.isdisjoint(each["metadata"]["name"] for each in made.all("Service"))
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "LeaderWorkerSet"])
+def test_only_a_rollout_has_services_of_versions(kind: str) -> None:
+    assert {each["metadata"]["name"] for each in model(KINDS[kind]).all("Service")} == {"demo", "demo-pods"}
+
+
+def test_a_new_version_is_judged_by_its_own_pods() -> None:
+    made = model(JUDGED)
+    analysis = made.one("Rollout")["spec"]["strategy"]["canary"]["analysis"]
+    template = made.one("AnalysisTemplate")
+    assert analysis["templates"] == [{"templateName": template["metadata"]["name"]}]
+    assert analysis["args"] == [{"name": "hash", "valueFrom": {"podTemplateHashValue": "Latest"}}]
+    latency, errors = template["spec"]["metrics"]
+    for metric in (latency, errors):
+        assert metric["provider"]["prometheus"]["address"] == PROMETHEUS
+        assert 'pod=~"demo-{{args.hash}}-.*"' in metric["provider"]["prometheus"]["query"]
+    assert latency["successCondition"].endswith("result[0] <= 3")
+    assert errors["successCondition"].endswith("result[0] <= 0.02")
+
+
+def test_without_an_analysis_nothing_is_judged() -> None:
+    made = model(KINDS["Rollout"])
+    assert "analysis" not in made.one("Rollout")["spec"]["strategy"]["canary"]
+    assert made.all("AnalysisTemplate") == []
+
+
+def test_an_analysis_of_a_user_is_used_as_it_is() -> None:
+    own = {"templates": [{"templateName": "mine"}]}
+    made = model({**JUDGED, "workload": {**JUDGED["workload"], "canary": {"analysis": own}}})
+    assert made.one("Rollout")["spec"]["strategy"]["canary"]["analysis"] == own
+
+
 def test_canary_of_a_user_replaces_the_steps() -> None:
     own = {"workload": {"kind": "Rollout", "canary": {"steps": [{"setWeight": 50}]}}}
     assert model(own).one("Rollout")["spec"]["strategy"]["canary"]["steps"] == [{"setWeight": 50}]

@@ -38,6 +38,7 @@ def scaled(**values: Any) -> Values:
 
 
 CLAIM = {"type": "claim"}
+PROMETHEUS = {"prometheus": {"serverAddress": "http://prometheus-operated.monitoring.svc:9090"}}
 RECREATE = {"availability": {"strategy": {"type": "recreate"}}}
 OFF = {"waitingRequests": {"enabled": False}}
 
@@ -189,6 +190,18 @@ RULES = [
         {**RECREATE, "workload": {"kind": "Rollout"}},
         RECREATE,
         "maxUnavailable: 1",
+    ),
+    Rule(
+        "workload.analysis: a %s has no canary that could be judged.",
+        {"workload": {"analysis": {"enabled": True}}, "autoscaling": PROMETHEUS},
+        {"workload": {"kind": "Rollout", "analysis": {"enabled": True}}, "autoscaling": PROMETHEUS},
+        "kind: Rollout",
+    ),
+    Rule(
+        "autoscaling.prometheus.serverAddress: workload.analysis asks Prometheus",
+        {"workload": {"kind": "Rollout", "analysis": {"enabled": True}}},
+        {"workload": {"kind": "Rollout", "analysis": {"enabled": True}}, "autoscaling": PROMETHEUS},
+        "serverAddress: http://prometheus-operated",
     ),
     Rule(
         "ingress.hosts: an Ingress without a host",

@@ -95,6 +95,10 @@ VARIANTS: dict[str, Values] = {
     "group with RDMA": {**GROUP, "rdma": {"enabled": True, "resources": {"rdma/ib": 8}}},
     # Workloads
     "rollout": {"workload": {"kind": "Rollout"}},
+    "rollout that is judged": {
+        "workload": {"kind": "Rollout", "analysis": {"enabled": True}},
+        "autoscaling": {"prometheus": {"serverAddress": "http://prometheus-operated.monitoring.svc:9090"}},
+    },
     "inference service": {"workload": {"kind": "InferenceService"}},
     "recreate": {"availability": {"strategy": {"type": "recreate"}}},
     "spot": {"spot": {"enabled": True, "noticeSeconds": 30}},

@@ -5,6 +5,7 @@ vllm-model.objectNames: every object that a model can have, in the order in whic
 {{- define "vllm-model.objectNames" -}}
 - deployment
 - rollout
+- analysis-template
 - leader-worker-set
 - inference-service
 - download-job
@@ -12,6 +13,8 @@ vllm-model.objectNames: every object that a model can have, in the order in whic
 - chat-template
 - service
 - service-headless
+- service-stable
+- service-canary
 - service-account
 - pod-disruption-budget
 - scaled-object

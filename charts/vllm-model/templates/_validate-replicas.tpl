@@ -54,6 +54,13 @@ Rules of a replica and of replicas: how it is split, how it leaves, how it is re
 {{- if and (eq $strategy.type "recreate") (has (include "vllm-model.kind" .) (list "Rollout" "LeaderWorkerSet")) -}}
 {{- $found = append $found (include "vllm-model.problem" (list (printf "availability.strategy.type: a %s knows no recreate." (include "vllm-model.kind" .)) (dict "availability" (dict "strategy" (dict "type" "rolling" "maxSurge" 0 "maxUnavailable" 1))))) -}}
 {{- end -}}
+{{- $judged := .Values.workload.analysis.enabled -}}
+{{- if and $judged (ne (include "vllm-model.kind" .) "Rollout") -}}
+{{- $found = append $found (include "vllm-model.problem" (list (printf "workload.analysis: a %s has no canary that could be judged." (include "vllm-model.kind" .)) (dict "workload" (dict "kind" "Rollout")))) -}}
+{{- end -}}
+{{- if and $judged (not .Values.autoscaling.prometheus.serverAddress) -}}
+{{- $found = append $found (include "vllm-model.problem" (list "autoscaling.prometheus.serverAddress: workload.analysis asks Prometheus, and nothing says where it is." (dict "autoscaling" (dict "prometheus" (dict "serverAddress" "http://prometheus-operated.monitoring.svc:9090"))))) -}}
+{{- end -}}
 {{- toYaml $found -}}
 {{- end }}
 

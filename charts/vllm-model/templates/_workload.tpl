@@ -59,28 +59,3 @@ rollingUpdate:
   maxUnavailable: {{ $strategy.maxUnavailable }}
 {{- end -}}
 {{- end }}
-
-{{/*
-vllm-model.rollout: Argo Rollouts. The default steps need a traffic router in workload.canary: ten pods cannot give 5 percent.
-*/}}
-{{- define "vllm-model.rollout" -}}
-{{- if eq (include "vllm-model.kind" .) "Rollout" -}}
-{{- $replicas := fromYaml (include "vllm-model.replicas" (dict "root" . "apiVersion" "argoproj.io/v1alpha1" "kind" "Rollout")) -}}
-{{- $steps := list (dict "setWeight" 5) (dict "pause" (dict "duration" "10m")) (dict "setWeight" 25) (dict "pause" (dict "duration" "10m")) -}}
-{{- $strategy := .Values.availability.strategy -}}
-apiVersion: argoproj.io/v1alpha1
-kind: Rollout
-metadata: {{- include "vllm-model.metadata" (dict "root" . "annotations" $replicas.annotations) | nindent 2 }}
-spec:
-  {{- if hasKey $replicas "replicas" }}
-  replicas: {{ $replicas.replicas }}
-  {{- end }}
-  revisionHistoryLimit: {{ int .Values.availability.revisionHistoryLimit }}
-  progressDeadlineSeconds: {{ include "vllm-model.progressDeadlineSeconds" . }}
-  selector:
-    matchLabels: {{- include "vllm-model.servingLabels" . | nindent 6 }}
-  strategy:
-    canary: {{- toYaml (merge (deepCopy .Values.workload.canary) (dict "maxSurge" $strategy.maxSurge "maxUnavailable" $strategy.maxUnavailable "steps" $steps)) | nindent 6 }}
-  template: {{- include "vllm-model.podTemplate" (dict "root" . "role" "server") | nindent 4 }}
-{{- end -}}
-{{- end }}
