@@ -56,6 +56,13 @@ TABLES = {
             "lost": "lost", "note": "note",
         },
     ),
+    "nodes": Table(
+        "Nodes",
+        "Where replicas are before and after a node or a zone has gone, in each of three zones. The scheduler and the "
+        "controllers are real, the nodes are simulated (kwok), so there are no requests here; those of a reclaim are "
+        "above.",
+        {"replicas": "replicas", "before": "before", "after": "after", "took": "took", "note": "note"},
+    ),
     "zero": Table(
         "Scale to zero",
         "Requests to a model without a replica. `decision` is the time from the request to \"scaled to 1\", `added` "
@@ -76,7 +83,7 @@ class Record:
     """What one run of a scenario measured.
 
     Attributes:
-        engine: ``real`` (vLLM's CPU build) or ``double``.
+        engine: ``real`` (vLLM's CPU build) or ``double``; ``simulated`` where pods are objects without a process.
         figures: by the keys of the table's columns, as they are printed.
         log: where the whole run is kept, below .artifacts.
     """

@@ -9,13 +9,16 @@ import httpx
 import openai
 import pytest
 
+from scripts.bench import local
 from scripts.cluster import Cluster
 from scripts.paths import REPO
+from tests.cluster.scenario import Scenario
 
 CHART = REPO / "charts" / "vllm-model"
 VALUES = REPO / "values" / "models" / "tiny-cpu.yaml"
 NAME = "tiny"
-BUDGET_SECONDS = 300
+BUDGET_SECONDS = 420
+STREAMS = 3
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 SELECTOR = f"vllm-model/name={NAME},vllm-model/role=server"
 
@@ -115,6 +118,25 @@ def test_the_engine_runs_as_a_stranger_on_a_read_only_root(cluster: Cluster, nam
     inside = ("exec", "--namespace", namespace, name, "--", "python3", "-c")
     assert cluster.kubectl(*inside, "import os; print(os.getuid())").strip() == "1000"
     assert "Read-only file system" in cluster.kubectl(*inside, "open('/written', 'w')", check=False)
+
+
+def test_a_rolling_update_of_the_engine_loses_no_request(cluster: Cluster, namespace: str) -> None:
+    """Few requests, so that it fits every push; a hundred streams are in the long tier (test_nothing_lost_real.py)."""
+    options = {"rate": 2, "tokens": 4, "streams": STREAMS, "stream_tokens": 900, "spread": 5}
+    url = local.service_url(cluster, NAME, namespace)
+    scenario = Scenario(cluster, namespace, url, engine="real", model=NAME, options=options)
+    old = pod(cluster, namespace)["metadata"]["name"]
+    changed = ("--set-string", "engine.env.VLLM_LOGGING_LEVEL=WARNING")
+    with scenario.traffic() as traffic:
+        traffic.wait_for_streams(STREAMS)
+        with traffic.window("event"):
+            cluster.helm("upgrade", NAME, CHART, "--namespace", namespace, "--values", VALUES, *changed)
+            cluster.kubectl("rollout", "status", f"deployment/{NAME}", "-n", namespace, "--timeout=400s", seconds=410)
+            cluster.wait("--for=delete", f"pod/{old}", "--namespace", namespace, seconds=150)
+    outcome = scenario.keep("rolling update, few streams", traffic.report())
+    outcome.record(note="the one of every push")
+    assert len(outcome.in_flight) >= STREAMS
+    assert outcome.report.not_ok() == [], outcome.report.summary()
 
 
 def test_uninstall_leaves_nothing_behind(cluster: Cluster, namespace: str) -> None:

@@ -50,6 +50,12 @@ class World:
         # The gateway asks for names once in a while; a pod that is gone must be gone for it too.
         wait_until("the gateway has forgotten the pod", lambda: self.servers(model) == 0, seconds=90, pause=0.5)
 
+    def cooldown(self, seconds: int) -> None:
+        """Sets the time without demand after which the model sleeps; the chart's own is longer than a start may be."""
+        change = json.dumps({"spec": {"cooldownPeriod": seconds}})
+        words = ("patch", "scaledobject", "tiny", "--namespace", self.namespace, "--type=merge", f"--patch={change}")
+        self.cluster.kubectl(*words)
+
     def demand(self, model: str) -> int:
         """What the gateway's pods tell the scaler, added up."""
         return sum(int(json.loads(self.get(pod, 8404, f"/demand/{model}"))["demand"]) for pod in self.pods())
@@ -122,24 +128,56 @@ def wake(world: World, requests: int) -> tuple[float, float]:
     return decision, max(request.first for request in report.requests) - (began + ready)
 
 
-def test_a_request_wakes_the_model_within_three_seconds_and_waits_for_little_more_than_the_pod(world: World) -> None:
-    decisions, added = [], []
-    for _ in range(4):
+def wakes(world: World, count: int) -> None:
+    """Wakes the model so many times by one request each, records the slowest, and holds it against the target."""
+    found = []
+    for _ in range(count):
         world.sleep()
-        decision, waited = wake(world, 1)
-        decisions.append(decision)
-        added.append(waited)
+        found.append(wake(world, 1))
+    decisions, added = ([round(pair[side], 1) for pair in found] for side in (0, 1))
     record(
-        "one request, 4 times",
-        requests=4,
-        answered=4,
-        decision=f"{max(decisions):.1f} s at most",
+        f"one request, {count} times",
+        requests=count,
+        answered=count,
+        decision=f"{statistics.median(decisions):.1f} s in the middle, {max(decisions):.1f} s at most",
         added=f"{max(added):.1f} s at most",
         note="the pod takes 3 s to start",
     )
-    # The record has the longest; one slow moment of a shared machine is not the chart's.
-    assert statistics.median(decisions) <= DECISION_SECONDS, decisions
-    assert statistics.median(added) <= ADDED_SECONDS, added
+    assert max(decisions) <= DECISION_SECONDS, decisions
+    assert max(added) <= ADDED_SECONDS, added
+
+
+def test_a_request_wakes_the_model_within_three_seconds_and_waits_for_little_more_than_the_pod(world: World) -> None:
+    wakes(world, 4)
+
+
+@pytest.mark.long
+def test_each_of_many_requests_wakes_the_model_within_three_seconds(world: World) -> None:
+    wakes(world, 20)
+
+
+@pytest.mark.long
+def test_a_long_stream_keeps_the_model_awake_and_its_end_lets_it_sleep(world: World) -> None:
+    """The cooldown is cut to less than the stream: without its demand the model would sleep under it."""
+    cooldown, seconds = 15, 75
+    world.sleep()
+    world.cooldown(cooldown)
+    with Timeline(world.cluster, world.namespace, "tiny") as timeline, world.traffic() as traffic:
+        traffic.tell(f"burst 1 {50 * seconds}")
+        traffic.wait_for_requests(1, seconds=seconds + 60)
+        ended = time.time()
+        wait_until("the model sleeps", lambda: timeline.wanted[-1] == 0, seconds=cooldown + 60)
+    slept = next(when for when, wanted in reversed(timeline.changes()) if wanted == 0)
+    record(
+        "a long stream",
+        requests=1,
+        answered=1,
+        note=f"a stream of {seconds} s keeps the model awake through a cooldown of {cooldown} s (set for this test); "
+        f"{slept - ended:.0f} s after its end the model sleeps",
+    )
+    assert traffic.report().fates() == {"ok": 1}, traffic.report().summary()
+    assert timeline.wanted[-3:] == [0, 1, 0]
+    assert slept >= ended
 
 
 def test_fifty_requests_at_once_wake_the_model_and_all_are_answered(world: World) -> None:
