@@ -6,9 +6,15 @@ import threading
 
 
 class NameServer:
-    """Answers A questions from a table that tests change while it runs. Names without addresses are NXDOMAIN."""
+    """Answers A questions from a table that tests change while it runs. Names without addresses are NXDOMAIN.
+
+    Attributes:
+        addresses: of each name.
+        silent: leaves every question without an answer.
+    """
 
     def __init__(self) -> None:
+        self.silent = False
         self.addresses: dict[str, list[str]] = {}
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
@@ -21,7 +27,8 @@ class NameServer:
                 question, client = self.socket.recvfrom(4096)
             except OSError:
                 return
-            self.socket.sendto(self._answer(question), client)
+            if not self.silent:
+                self.socket.sendto(self._answer(question), client)
 
     def _answer(self, packet: bytes) -> bytes:
         labels, at = [], 12

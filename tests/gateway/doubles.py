@@ -29,6 +29,7 @@ class Engine:
         address: of the pod.
         delay: seconds before it answers.
         status: what it answers; 0 closes the connection without a byte.
+        healthy: whether /health answers 200 or 503.
         draining: answers 500 to requests and 200 to /health, as vLLM does.
         seen: each request: method, path, headers, body.
         running: requests it works on now; most: the most there ever were at once.
@@ -37,6 +38,7 @@ class Engine:
     def __init__(self, address: str, port: int) -> None:
         self.address, self.port = address, port
         self.delay, self.status, self.draining, self.event_gap, self.events = 0.0, 200, False, 0.1, 5
+        self.healthy = True
         self.seen: list[dict[str, Any]] = []
         self.running = self.most = 0
         self.lock = threading.Lock()
@@ -74,7 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        self._send(200 if self.path == "/health" else 404, {"path": self.path})
+        health = 200 if self.pod.healthy else 503
+        self._send(health if self.path == "/health" else 404, {"path": self.path})
 
     def do_POST(self) -> None:
         body = self._body()

@@ -61,7 +61,7 @@ backend model-{{ $backend.name }}
     option httpchk
     http-check send meth GET uri /health
     http-check expect status 200
-    default-server check inter 2s fastinter 500ms downinter 500ms fall 3 rise 1 maxconn {{ include "llm-platform.gateway.share" (dict "root" .facts.root "number" $backend.concurrency) }} init-addr none resolvers cluster
+    default-server check inter 2s fastinter 500ms downinter 500ms fall 3 rise 1 maxconn {{ include "llm-platform.gateway.share" (dict "root" .facts.root "number" $backend.concurrency) }} init-addr last,none resolvers cluster
     server-template pod 1-{{ int $backend.slots }} {{ $backend.host }}:{{ int $backend.port }}
 {{- if $backend.holds }}
 
@@ -76,7 +76,7 @@ backend hold-{{ $backend.name }}
     retry-on conn-failure
     no option redispatch
     timeout connect 1s
-    server service {{ $backend.serviceHost }}:{{ int $backend.servicePort }} init-addr libc,none resolvers cluster
+    server service {{ $backend.serviceHost }}:{{ int $backend.servicePort }} init-addr last,libc,none resolvers cluster
 {{- end }}
 {{- end }}
 

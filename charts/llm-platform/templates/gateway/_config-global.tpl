@@ -15,6 +15,9 @@ global
     # Keep a few of these buffers at hand in each thread instead of giving them back to the kernel each time.
     tune.memory.hot-size {{ mul 16 (include "llm-platform.gateway.bufferBytes" $gateway | int) }}
     lua-load-per-thread /etc/llm-gateway/config/model-keys.lua
+    # A reload begins with the pods that the worker before it knew.
+    lua-load /etc/llm-gateway/config/server-state.lua
+    server-state-file /run/llm-gateway/servers.state
     ssl-default-bind-options ssl-min-ver TLSv1.2
 
 resolvers cluster
@@ -40,6 +43,7 @@ resolvers cluster
 {{- $timeouts := .gateway.timeouts -}}
 defaults
     mode http
+    load-server-state-from-file global
     # Without it tokens of a stream arrive in bunches.
     option http-no-delay
     # A client that gives up while it waits frees its place, and no longer wakes a model.

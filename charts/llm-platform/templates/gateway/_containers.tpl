@@ -31,6 +31,8 @@ lifecycle:
       command: [sh, /etc/llm-gateway/config/drain.sh, {{ int $gateway.shutdown.endpointSeconds | toString | quote }}]
 readinessProbe:
   httpGet: {path: /healthz, port: metrics}
+  # A new pod asks DNS once a second which pods there are; until then it would refuse what it gets.
+  initialDelaySeconds: 3
   periodSeconds: 5
   failureThreshold: 2
 livenessProbe:
