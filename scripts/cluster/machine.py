@@ -221,6 +221,8 @@ def main() -> None:
     socket.sethostname(plan["node"])
     configure_network(plan["network"])
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    # The kernel may leave out an error that it owes to a pod ("unreachable"); a program would hang for want of it.
+    Path("/proc/sys/net/ipv4/icmp_ratemask").write_text("0")
     machine = Machine(plan)
     threading.Thread(target=machine.bring_up, daemon=True).start()
     machine.watch()
