@@ -281,6 +281,17 @@ SCALING = [
     Tool(name="lws", module="lws", package="sigs.k8s.io/lws/cmd", version_of="sigs.k8s.io/lws", minutes=2),
 ]
 
+# The network of the local cluster enforces no NetworkPolicy: this one's policy controller does, where a test wants it.
+NETWORK = [
+    Tool(
+        name="kube-router",
+        module="kube-router",
+        package="github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
+        version_of="github.com/cloudnativelabs/kube-router/v2",
+        minutes=2,
+    ),
+]
+
 GITOPS = [
     Tool(
         name="kustomize",
@@ -306,6 +317,6 @@ GITOPS = [
     ),
 ]
 
-GROUPS = {"charts": CHARTS, "cluster": CLUSTER, "scaling": SCALING, "gitops": GITOPS}
+GROUPS = {"charts": CHARTS, "cluster": CLUSTER, "scaling": SCALING, "network": NETWORK, "gitops": GITOPS}
 TOOLS = {tool.name: tool for tools in GROUPS.values() for tool in tools}
 ALIASES = {link: tool.name for tool in TOOLS.values() for link in tool.links}
