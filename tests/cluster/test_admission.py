@@ -151,6 +151,21 @@ def test_server_does_refuse_what_is_wrong(cluster: Cluster, restricted: str, cha
     assert message in said
 
 
+def test_a_quota_on_limits_of_gpus_is_taken_and_counts_nothing(cluster: Cluster) -> None:
+    """Why the charts refuse one: it looks as if it guarded the GPUs."""
+    with cluster.namespace("quota") as namespace:
+        for name in ("limits", "requests"):
+            hard = f"--hard={name}.nvidia.com/gpu=16"
+            cluster.kubectl("create", "quota", name, hard, "--namespace", namespace)
+            cluster.wait("--for=jsonpath={.status.hard}", f"resourcequota/{name}", "--namespace", namespace)
+        status = {
+            name: cluster.get("resourcequota", name, "--namespace", namespace)["status"]
+            for name in ("limits", "requests")
+        }
+    assert status["requests"]["used"] == {"requests.nvidia.com/gpu": "0"}
+    assert "used" not in status["limits"]
+
+
 def test_quota_admits_sixteen_gpus_and_refuses_the_next(cluster: Cluster) -> None:
     with cluster.namespace("quota") as namespace:
         values = {"resourceQuota": {"enabled": True}, "gpu": {"count": 8}, "parallelism": {"tensor": 8}}

@@ -144,6 +144,12 @@ RULES = [
     ),
     Rule("some pods would never start", quota("3"), quota("4"), 'requests.nvidia.com/gpu: "4"'),
     Rule(
+        "takes limits.nvidia.com/gpu and counts nothing by it",
+        tenant(namespace={"create": True}, quota={"limits.nvidia.com/gpu": "16"}),
+        tenant(namespace={"create": True}, quota={"limits.memory": "16Gi"}),
+        'requests.nvidia.com/gpu: "16"',
+    ),
+    Rule(
         "both would serve external.metrics.k8s.io",
         {"prometheus-adapter": {"enabled": True, "rules": {"external": [{"seriesQuery": "x"}]}}},
         {"prometheus-adapter": {"enabled": True, "rules": {"custom": [{"seriesQuery": "x"}]}}},

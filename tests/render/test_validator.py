@@ -297,6 +297,12 @@ RULES = [
         {"replicas": 7, "parallelism": {"tensor": 2}, "resourceQuota": {"enabled": True}},
         'requests.nvidia.com/gpu: "18"',
     ),
+    Rule(
+        "resourceQuota.hard: the API server takes %s and counts nothing by it",
+        {"resourceQuota": {"enabled": True, "hard": {"limits.nvidia.com/gpu": 16}}},
+        {"resourceQuota": {"enabled": True, "hard": {"limits.cpu": 16}}},
+        'requests.nvidia.com/gpu: "16"',
+    ),
 ]
 
 each = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.says[:60])

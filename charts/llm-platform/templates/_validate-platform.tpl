@@ -29,11 +29,18 @@ Rules of tenants and operators. Inputs of each: the facts (llm-platform.gateway.
 
 {{/*
 llm-platform.problems.quota: what the models of a namespace may grow to, with the pods that a rolling update starts first,
-against the GPUs that its quota allows.
+against the GPUs that its quota allows. And what the quota names but Kubernetes never counts.
 Inputs: dict "facts", "name" of the tenant, "tenant" its knobs.
 */}}
 {{- define "llm-platform.problems.quota" -}}
 {{- $tenant := .tenant }}
+{{- range $key := keys $tenant.quota | sortAlpha }}
+{{- if include "vllm-model.isUncounted" $key }}
+{{- include "llm-platform.problem" (list
+  (printf "tenants.%s.quota: the API server takes %s and counts nothing by it: extended resources are counted by requests. only." $.name $key)
+  (printf "Please set tenants.%s.quota: {%s: %q} instead." $.name (replace "limits." "requests." $key) (get $tenant.quota $key | toString))) }}
+{{- end }}
+{{- end }}
 {{- $sums := dict }}
 {{- $parts := dict }}
 {{- range $name, $model := .facts.roots }}

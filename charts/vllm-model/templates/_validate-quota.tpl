@@ -1,6 +1,6 @@
 {{/*
 vllm-model.problems.quota: what this release may need at most against the quota that it sets itself. A pod past the quota is refused in
-silence: the ReplicaSet says so in its events, and the scaler waits for ever.
+silence: the ReplicaSet says so in its events, and the scaler waits for ever. And what a quota names but Kubernetes never counts.
 */}}
 {{- define "vllm-model.problems.quota" -}}
 {{- $found := list -}}
@@ -15,7 +15,21 @@ silence: the ReplicaSet says so in its events, and the scaler waits for ever.
 {{- $found = append $found (include "vllm-model.problem" (list (printf "resourceQuota.hard: %d replicas and %d more while they are updated, with %d GPUs each, need %d, and the quota admits %d: pods beyond it are refused." $replicas $surge $gpus $need $hard) (dict "resourceQuota" (dict "hard" (dict $key (toString $need)))))) -}}
 {{- end -}}
 {{- end -}}
+{{- range $name := ternary (keys (.Values.resourceQuota.hard | default dict)) list .Values.resourceQuota.enabled | sortAlpha -}}
+{{- if include "vllm-model.isUncounted" $name -}}
+{{- $right := dict $name nil (replace "limits." "requests." $name) (get $.Values.resourceQuota.hard $name | toString) -}}
+{{- $found = append $found (include "vllm-model.problem" (list (printf "resourceQuota.hard: the API server takes %s and counts nothing by it: extended resources are counted by requests. only." $name) (dict "resourceQuota" (dict "hard" $right)))) -}}
+{{- end -}}
+{{- end -}}
 {{- toYaml $found -}}
+{{- end }}
+
+{{/*
+vllm-model.isUncounted: "true" for a name that a ResourceQuota may have and Kubernetes never counts, such as
+limits.nvidia.com/gpu. Input: the name.
+*/}}
+{{- define "vllm-model.isUncounted" -}}
+{{- if regexMatch "^limits\\.[^/]+/" . }}true{{ end -}}
 {{- end }}
 
 {{/*
