@@ -1,5 +1,7 @@
 """Short words for tests of the umbrella: render it with stubs for its operators, and see what these were given."""
 
+import base64
+import gzip
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,3 +48,19 @@ def haproxy_config(made: Render) -> str:
     """The gateway's configuration."""
     text: str = made.one("ConfigMap", "llm-gateway")["data"]["haproxy.cfg"]
     return text
+
+
+def stored_bytes(manifest: str, chart: Path, config: Mapping[str, Any]) -> int:
+    """Size of the Secret in which Helm keeps a release, in bytes; tests/cluster/test_platform.py holds it against Helm.
+
+    Args:
+        manifest: all that is rendered.
+        chart: the chart's folder. Its own files are kept, those of the charts that it depends on are not.
+        config: the values that were given.
+    """
+    files = [path for path in chart.rglob("*") if path.is_file() and "charts" not in path.relative_to(chart).parts]
+    kept = [
+        {"name": str(path.relative_to(chart)), "data": base64.b64encode(path.read_bytes()).decode()} for path in files
+    ]
+    release = {"manifest": manifest, "chart": kept, "config": config}
+    return len(base64.b64encode(gzip.compress(json.dumps(release).encode(), 9)))

@@ -1,17 +1,14 @@
 """Many models in one release: what a render costs, and whether Helm can still keep the release."""
 
-import base64
-import gzip
 import json
 import os
 import resource
 import subprocess
 from pathlib import Path
-from typing import Any
 
 from scripts.platform_chart import stubbed
 from scripts.render import helm_path
-from tests.render.platform import TINY, TINY_SCALED, Values, platform
+from tests.render.platform import TINY, TINY_SCALED, Values, platform, stored_bytes
 
 OPERATORS_BYTES = 302_000
 """The release Secret of GPU Operator, KEDA and kube-prometheus-stack alone, measured at their pinned versions."""
@@ -24,19 +21,9 @@ def models(count: int, entry: Values = TINY) -> Values:
     return {"models": {f"model-{number}": entry for number in range(count)}}
 
 
-def chart_files(folder: Path) -> list[dict[str, str]]:
-    """A chart's files as Helm puts them into a release: its own, not those of the charts it depends on."""
-    files = [path for path in folder.rglob("*") if path.is_file() and "charts" not in path.relative_to(folder).parts]
-    return [
-        {"name": str(path.relative_to(folder)), "data": base64.b64encode(path.read_bytes()).decode()} for path in files
-    ]
-
-
 def test_a_release_of_30_models_fits_its_secret_with_all_operators() -> None:
     values = models(30, TINY_SCALED)
-    release: dict[str, Any] = {"manifest": platform(values).text, "chart": chart_files(stubbed()), "config": values}
-    stored = base64.b64encode(gzip.compress(json.dumps(release).encode(), 9))
-    assert len(stored) + OPERATORS_BYTES < SECRET_BYTES
+    assert stored_bytes(platform(values).text, stubbed(), values) + OPERATORS_BYTES < SECRET_BYTES
 
 
 def cpu_seconds(count: int, folder: Path) -> float:
