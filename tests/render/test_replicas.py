@@ -340,6 +340,13 @@ def test_kserve_takes_the_same_pod() -> None:
     assert predictor["terminationGracePeriodSeconds"] == 120
 
 
+def test_group_has_a_subdomain_that_no_service_of_the_chart_hides() -> None:
+    made = model(GROUP)
+    name = made.one("LeaderWorkerSet")["metadata"]["name"]
+    assert name in {each["metadata"]["name"] for each in made.all("Service")}  # so the set's own may not be shared
+    assert made.one("LeaderWorkerSet")["spec"]["networkConfig"]["subdomainPolicy"] == "UniquePerReplica"
+
+
 def test_group_dies_and_returns_as_one() -> None:
     spec = model(GROUP).one("LeaderWorkerSet")["spec"]
     assert spec["leaderWorkerTemplate"]["restartPolicy"] == "RecreateGroupOnPodRestart"

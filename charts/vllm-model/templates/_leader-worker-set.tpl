@@ -14,6 +14,9 @@ spec:
   replicas: {{ $replicas.replicas }}
   {{- end }}
   startupPolicy: LeaderCreated
+  # Peers find one another before they are ready by a headless Service that the controller makes: one for each group, since the one
+  # for all would need the name of the set, which is the name of this model's own Service.
+  networkConfig: {subdomainPolicy: UniquePerReplica}
   rolloutStrategy:
     type: RollingUpdate
     rollingUpdateConfiguration:
