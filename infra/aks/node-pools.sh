@@ -6,20 +6,13 @@
 #
 # Pools: see the table in the script's last lines; the same as in infra/pools.yaml (tests/infra compares them).
 set -euo pipefail
+EXAMPLE="gpu-h100-nvl"
+source "$(dirname "${BASH_SOURCE[0]}")/../node-pools-common.sh"
 
 : "${CLUSTER:?name of the AKS cluster}"
 : "${RESOURCE_GROUP:?resource group of the AKS cluster}"
 ZONES=${ZONES:-1 2 3} # a size is not sold in every zone: az vm list-skus --location eastus --size Standard_NC
 DISK_GIB=${DISK_GIB:-256}
-
-run() {
-  if [[ -n ${DRY_RUN:-} ]]; then
-    printf '%q ' "$@"
-    echo
-  else
-    "$@"
-  fi
-}
 
 # pool, size, GPU product label, most nodes, further flags
 create() {
@@ -48,17 +41,8 @@ pool() {
     gpu-h100-nvl) create "$1" Standard_NC40ads_H100_v5 NVIDIA-H100-NVL 4 ;;
     gpu-2xh100-nvl) create "$1" Standard_NC80adis_H100_v5 NVIDIA-H100-NVL 4 ;;
     gpu-8xh100) create "$1" Standard_ND96isr_H100_v5 NVIDIA-H100-80GB-HBM3 4 ;;
-    *)
-      echo "node-pools.sh: there is no pool named $1 for AKS; the names stand in infra/pools.yaml" >&2
-      return 2
-      ;;
+    *) unknown_pool "$1" AKS ;;
   esac
 }
 
-if [[ $# == 0 ]]; then
-  echo "node-pools.sh: which pools? For example: $0 gpu-h100-nvl" >&2
-  exit 2
-fi
-# All names are looked up before the first pool is made: half a list is worse than none.
-for name in "$@"; do (DRY_RUN=1 pool "$name") >/dev/null; done
-for name in "$@"; do pool "$name"; done
+make_pools "$@"

@@ -6,20 +6,13 @@
 #
 # Pools: see the table in the script's last lines; the same as in infra/pools.yaml (tests/infra compares them).
 set -euo pipefail
+EXAMPLE="gpu-l4 gpu-l4-spot"
+source "$(dirname "${BASH_SOURCE[0]}")/../node-pools-common.sh"
 
 : "${CLUSTER:?name of the GKE cluster}"
 REGION=${REGION:-us-central1}
 ZONES=${ZONES:-$REGION-a,$REGION-b,$REGION-c} # a GPU is not sold in every zone: gcloud compute accelerator-types list
 DISK_GIB=${DISK_GIB:-200}
-
-run() {
-  if [[ -n ${DRY_RUN:-} ]]; then
-    printf '%q ' "$@"
-    echo
-  else
-    "$@"
-  fi
-}
 
 # pool, machine type, accelerator, GPUs of a node, GPU product label, most nodes, further flags
 create() {
@@ -50,17 +43,8 @@ pool() {
     gpu-h100) create "$1" a3-highgpu-1g nvidia-h100-80gb 1 NVIDIA-H100-80GB-HBM3 4 ;;
     gpu-2xh100) create "$1" a3-highgpu-2g nvidia-h100-80gb 2 NVIDIA-H100-80GB-HBM3 4 ;;
     gpu-8xh100) create "$1" a3-highgpu-8g nvidia-h100-80gb 8 NVIDIA-H100-80GB-HBM3 4 ;;
-    *)
-      echo "node-pools.sh: there is no pool named $1 for GKE; the names stand in infra/pools.yaml" >&2
-      return 2
-      ;;
+    *) unknown_pool "$1" GKE ;;
   esac
 }
 
-if [[ $# == 0 ]]; then
-  echo "node-pools.sh: which pools? For example: $0 gpu-l4 gpu-l4-spot" >&2
-  exit 2
-fi
-# All names are looked up before the first pool is made: half a list is worse than none.
-for name in "$@"; do (DRY_RUN=1 pool "$name") >/dev/null; done
-for name in "$@"; do pool "$name"; done
+make_pools "$@"
