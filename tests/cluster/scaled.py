@@ -72,9 +72,25 @@ class World:
     name: str = "m"
 
     def replicas(self, count: int) -> None:
-        """Sets replicas by hand: what a load that lasts would have made."""
-        self.cluster.kubectl("scale", f"deployment/{self.name}", f"--replicas={count}", "--namespace", self.namespace)
+        """Brings the model to a number of replicas that the load, which must run already, then keeps.
+
+        The HPA is held there until Prometheus has seen the load on all of them: on what it saw before, of fewer
+        replicas or no load, it would take a replica away again.
+        """
+        self.bound(count)
+        words = ("scale", f"deployment/{self.name}", f"--replicas={count}", "--namespace", self.namespace)
+        self.cluster.kubectl(*words)
         self.cluster.kubectl("rollout", "status", f"deployment/{self.name}", "-n", self.namespace, "--timeout=60s")
+        series = f'vllm:num_requests_waiting{{namespace="{self.namespace}",pod=~"{self.name}-.*"}}'
+        wanted = f"count({series}) == {count} and ceil(sum({series}) / {THRESHOLD}) == {count}"
+        operators.wait_for_series(self.cluster, wanted)
+        self.bound(1)
+
+    def bound(self, least: int) -> None:
+        """Sets the least number of replicas, and waits until the HPA has it from KEDA."""
+        self.patch(minReplicaCount=least)
+        hpa = ("hpa", f"keda-hpa-{self.name}", "--namespace", self.namespace)
+        wait_until("KEDA has told the HPA", lambda: self.cluster.get(*hpa)["spec"]["minReplicas"] == least, seconds=30)
 
     def settled(self) -> None:
         """Waits until one replica is wanted and no more are there."""

@@ -34,7 +34,7 @@ UP_WINDOW = 60
 """What the standard preset waits before it follows a load."""
 
 AT_MOST_TWO = {"autoscaling": {"maxReplicas": 2}}
-WHOLE_NODE = {"gpu": {"count": 8}}
+WHOLE_NODE = {"gpu": {"count": 8}, "parallelism": {"tensor": 8}}
 """All GPUs that the node pretends to have: no second replica finds a place."""
 
 ONE_GPU = {"gpu": {"count": 1}}
@@ -235,7 +235,7 @@ def test_the_model_of_higher_priority_takes_gpus_and_the_other_loses_no_request(
 ) -> None:
     classes = {name: f"{namespace}-{name}" for name in ("high", "low")}
     cluster.apply([priority(classes["high"], 1000), priority(classes["low"], 10)])
-    two = {"gpu": {"count": 2}}
+    two = {"gpu": {"count": 2}, "parallelism": {"tensor": 2}}
     # The node has room for four replicas of two GPUs.
     low = {"availability": {"priorityClassName": classes["low"]}, "autoscaling": {"minReplicas": 3, "maxReplicas": 3}}
     high = {"availability": {"priorityClassName": classes["high"]}, "autoscaling": {"maxReplicas": 3}}
