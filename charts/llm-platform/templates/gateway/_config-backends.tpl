@@ -105,8 +105,9 @@ balance leastconn
 llm-platform.gateway.config.toEngine: what the engine gets to see.
 */}}
 {{- define "llm-platform.gateway.config.toEngine" -}}
-# A response that is stored must not be made twice.
-http-request disable-l7-retry if { path /v1/responses }
+# A response that is stored must not be made twice. And a try on another pod needs one: for it HAProxy copies the whole
+# buffer of each request, which is half of what a request costs.
+http-request disable-l7-retry if { path /v1/responses } || { nbsrv lt 2 }
 {{- if .apiKeySecret.name }}
 http-request set-header authorization "Bearer %[env({{ include "llm-platform.gateway.keyVariable" . }})]"
 {{- end }}
