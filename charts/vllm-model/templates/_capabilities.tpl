@@ -74,15 +74,18 @@ vllm-model.requiredApis: kinds that the values ask for, as a YAML list of api, k
 {{- end }}
 
 {{/*
-vllm-model.capabilityProblems: a YAML list of messages, one for each kind that this cluster does not know; for the validator.
+vllm-model.capabilityProblems: a JSON list of messages, one for each kind that this cluster does not know; for the validator.
+Offline nothing can be missing (vllm-model.crdMissing), so the list is not even read.
 */}}
 {{- define "vllm-model.capabilityProblems" -}}
 {{- $problems := list -}}
+{{- if .Capabilities.APIVersions.Has "apps/v1/Deployment" -}}
 {{- range fromYamlArray (include "vllm-model.requiredApis" .) -}}
 {{- if include "vllm-model.crdMissing" (dict "root" $ "api" .api) -}}
 {{- $kind := index (splitList "/" .api) 2 -}}
 {{- $problems = append $problems (printf "%s needs %s: this cluster does not know the kind %s (%s).\n%s" .knob .needs $kind .api .fix) -}}
 {{- end -}}
 {{- end -}}
-{{- toYaml $problems -}}
+{{- end -}}
+{{- toJson $problems -}}
 {{- end }}

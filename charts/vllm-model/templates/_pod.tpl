@@ -7,9 +7,9 @@ Inputs of the helpers here: dict "root" the root, "role" server (takes requests)
 {{- define "vllm-model.podTemplate" -}}
 {{- $root := .root -}}
 metadata:
-  labels: {{- toYaml (merge (dict "vllm-model/role" .role) (fromYaml (include "vllm-model.selectorLabels" $root)) ($root.Values.podLabels | default dict) ($root.Values.commonLabels | default dict)) | nindent 4 }}
-  {{- with fromYaml (include "vllm-model.podAnnotations" $root) }}
-  annotations: {{- toYaml . | nindent 4 }}
+  labels: {{ toJson (merge (dict "vllm-model/role" .role) (fromYaml (include "vllm-model.selectorLabels" $root)) ($root.Values.podLabels | default dict) ($root.Values.commonLabels | default dict)) }}
+  {{- with fromJson (include "vllm-model.podAnnotations" $root) }}
+  annotations: {{ toJson . }}
   {{- end }}
 spec: {{- include "vllm-model.podSpec" . | nindent 2 }}
 {{- end }}
@@ -24,7 +24,7 @@ template starts new pods.
 {{- $own = dict "cluster-autoscaler.kubernetes.io/safe-to-evict" "false" "karpenter.sh/do-not-disrupt" "true" -}}
 {{- end -}}
 {{- with .Values.model.chatTemplate.inline -}}{{- $_ := set $own "checksum/chat-template" (sha256sum .) -}}{{- end -}}
-{{- toYaml (merge (dict) (.Values.podAnnotations | default dict) $own) -}}
+{{- toJson (merge (dict) (.Values.podAnnotations | default dict) $own) -}}
 {{- end }}
 
 {{/*

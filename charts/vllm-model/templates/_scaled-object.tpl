@@ -52,7 +52,7 @@ vllm-model.kedaTriggers: demand first (the one that wakes), then metrics, hours,
 */}}
 {{- define "vllm-model.kedaTriggers" -}}
 {{- $root := . -}}
-{{- if has "demand" (fromYamlArray (include "vllm-model.enabledTriggers" .)) }}
+{{- if has "demand" (fromJsonArray (include "vllm-model.enabledTriggers" .)) }}
 {{ include "vllm-model.demandTrigger" . }}
 {{- end }}
 {{- range fromYamlArray (include "vllm-model.metricTriggers" .) }}

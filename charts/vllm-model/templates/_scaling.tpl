@@ -3,7 +3,7 @@ What both autoscalers, KEDA and the plain HPA, are told: which triggers are on, 
 */}}
 
 {{/*
-vllm-model.enabledTriggers: names of the triggers that are on, as a YAML list. Three decide by themselves where `enabled` is null:
+vllm-model.enabledTriggers: names of the triggers that are on, as a JSON list. Three decide by themselves where `enabled` is null:
   demand           on where KEDA scales and a gateway is named
   waitingRequests  on unless demand is: behind a gateway that limits requests per replica they wait there, and this stays near 0
   runningRequests  on with minReplicas 0 and no demand: waiting requests alone would let the last replica go under a long stream
@@ -22,7 +22,7 @@ The order is fixed, and demand comes first: KEDA numbers its metrics (s0-..., s1
 {{- range list "cron" "custom" -}}
 {{- if get $triggers . -}}{{- $on = append $on . -}}{{- end -}}
 {{- end -}}
-{{- toYaml $on -}}
+{{- toJson $on -}}
 {{- end }}
 
 {{/*
@@ -30,7 +30,7 @@ vllm-model.metricTriggers: those of them that are queries, as a YAML list of nam
 */}}
 {{- define "vllm-model.metricTriggers" -}}
 {{- $scaling := .Values.autoscaling -}}
-{{- range without (fromYamlArray (include "vllm-model.enabledTriggers" .)) "demand" "cron" "custom" }}
+{{- range without (fromJsonArray (include "vllm-model.enabledTriggers" .)) "demand" "cron" "custom" }}
 {{- $trigger := get $scaling.triggers . }}
 - name: {{ . }}
   threshold: {{ include "vllm-model.orElse" (list $trigger.threshold (ternary 10 5 (eq $scaling.type "hpa"))) }}

@@ -6,7 +6,7 @@ Rules of scaling (which triggers are on: vllm-model.enabledTriggers in _scaling.
 {{- $found := list -}}
 {{- $scaling := .Values.autoscaling -}}
 {{- if ne $scaling.type "none" -}}
-{{- $on := fromYamlArray (include "vllm-model.enabledTriggers" .) -}}
+{{- $on := fromJsonArray (include "vllm-model.enabledTriggers" .) -}}
 {{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) -}}
 {{- $found = append $found (include "vllm-model.problem" (list (printf "autoscaling.minReplicas: %d is more than maxReplicas %d." (int $scaling.minReplicas) (int $scaling.maxReplicas)) (dict "autoscaling" (dict "maxReplicas" $scaling.minReplicas)))) -}}
 {{- end -}}
@@ -16,9 +16,9 @@ Rules of scaling (which triggers are on: vllm-model.enabledTriggers in _scaling.
 {{- if and (has "demand" $on) (not $scaling.wake.gateway.service) -}}
 {{- $found = append $found (include "vllm-model.problem" (list "autoscaling.triggers.demand: demand is counted by a gateway, and autoscaling.wake names none." (dict "autoscaling" (dict "wake" (dict "gateway" (dict "service" "llm-gateway-demand" "namespace" "llm")))))) -}}
 {{- end -}}
-{{- $found = concat $found (fromYamlArray (include (printf "vllm-model.problems.%s" $scaling.type) (dict "root" . "on" $on))) -}}
+{{- $found = concat $found (fromJsonArray (include (printf "vllm-model.problems.%s" $scaling.type) (dict "root" . "on" $on))) -}}
 {{- end -}}
-{{- toYaml $found -}}
+{{- toJson $found -}}
 {{- end }}
 
 {{- define "vllm-model.problems.keda" -}}
@@ -39,7 +39,7 @@ Rules of scaling (which triggers are on: vllm-model.enabledTriggers in _scaling.
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- toYaml $found -}}
+{{- toJson $found -}}
 {{- end }}
 
 {{- define "vllm-model.problems.hpa" -}}
@@ -50,5 +50,5 @@ Rules of scaling (which triggers are on: vllm-model.enabledTriggers in _scaling.
 {{- with without .on "waitingRequests" "runningRequests" "requestsPerSecond" "timeToFirstToken" "kvCacheUsage" "tokensPerSecond" "gpuUtilization" "custom" -}}
 {{- $found = append $found (include "vllm-model.problem" (list (printf "autoscaling.triggers: %s are KEDA's; a HorizontalPodAutoscaler cannot read them." (join ", " .)) "Please set autoscaling.type: keda, or switch them off.")) -}}
 {{- end -}}
-{{- toYaml $found -}}
+{{- toJson $found -}}
 {{- end }}

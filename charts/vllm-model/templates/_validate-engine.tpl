@@ -76,5 +76,5 @@ disableAccessLogForEndpoints: 0.16.0
 {{- $found = append $found (include "vllm-model.problem" (list (printf "engine.env.%s: a secret in values ends up in Git, in the release and in `helm get values`." $name) (printf "Please make a Secret and refer to it:\n  kubectl create secret generic %s --from-literal=token=...\n  engine: {env: {%s: {valueFrom: {secretKeyRef: {name: %s, key: token}}}}}" (kebabcase (lower $name)) $name (kebabcase (lower $name))))) -}}
 {{- end -}}
 {{- end -}}
-{{- toYaml $found -}}
+{{- toJson $found -}}
 {{- end }}

@@ -21,7 +21,7 @@ silence: the ReplicaSet says so in its events, and the scaler waits for ever. An
 {{- $found = append $found (include "vllm-model.problem" (list (printf "resourceQuota.hard: the API server takes %s and counts nothing by it: extended resources are counted by requests. only." $name) (dict "resourceQuota" (dict "hard" $right)))) -}}
 {{- end -}}
 {{- end -}}
-{{- toYaml $found -}}
+{{- toJson $found -}}
 {{- end }}
 
 {{/*

@@ -30,7 +30,7 @@ Rules of a replica and of replicas: how it is split, how it leaves, how it is re
 {{- if and .Values.rdma.enabled (not .Values.rdma.resources) -}}
 {{- $found = append $found (include "vllm-model.problem" (list "rdma.resources: rdma is on, and no device is asked for." (dict "rdma" (dict "resources" (dict "rdma/ib" 1))))) -}}
 {{- end -}}
-{{- toYaml $found -}}
+{{- toJson $found -}}
 {{- end }}
 
 {{- define "vllm-model.problems.shutdown" -}}
@@ -42,7 +42,7 @@ Rules of a replica and of replicas: how it is split, how it leaves, how it is re
 {{- $found = append $found (include "vllm-model.problem" (list (printf "shutdown: %d s (preStop) + %d s (drain) + margin = %d s do not fit into the %d s between a spot notice and the end; the cloud would cut the streams." (int $shutdown.endpointSeconds) (int $shutdown.drainSeconds) (int $shutdown.graceSeconds) $notice) "Please lower shutdown.endpointSeconds or shutdown.drainSeconds, or leave them unset: the chart then fits them to spot.noticeSeconds.")) -}}
 {{- end -}}
 {{- end -}}
-{{- toYaml $found -}}
+{{- toJson $found -}}
 {{- end }}
 
 {{- define "vllm-model.problems.availability" -}}
@@ -61,7 +61,7 @@ Rules of a replica and of replicas: how it is split, how it leaves, how it is re
 {{- if and $judged (not .Values.autoscaling.prometheus.serverAddress) -}}
 {{- $found = append $found (include "vllm-model.problem" (list "autoscaling.prometheus.serverAddress: workload.analysis asks Prometheus, and nothing says where it is." (dict "autoscaling" (dict "prometheus" (dict "serverAddress" "http://prometheus-operated.monitoring.svc:9090"))))) -}}
 {{- end -}}
-{{- toYaml $found -}}
+{{- toJson $found -}}
 {{- end }}
 
 {{- define "vllm-model.problems.access" -}}
@@ -72,5 +72,5 @@ Rules of a replica and of replicas: how it is split, how it leaves, how it is re
 {{- if and .Values.route.enabled (not .Values.route.parentRefs) -}}
 {{- $found = append $found (include "vllm-model.problem" (list "route.parentRefs: an HTTPRoute without a Gateway is attached to nothing." (dict "route" (dict "parentRefs" (list (dict "name" "public" "namespace" "gateways")))))) -}}
 {{- end -}}
-{{- toYaml $found -}}
+{{- toJson $found -}}
 {{- end }}

@@ -11,9 +11,9 @@ vllm-model.validate: renders nothing, or fails with every problem at once.
 {{- $root := . -}}
 {{- $problems := list -}}
 {{- range $group := list "engine" "weights" "parallelism" "shutdown" "availability" "autoscaling" "access" "quota" -}}
-{{- $problems = concat $problems (fromYamlArray (include (printf "vllm-model.problems.%s" $group) $root)) -}}
+{{- $problems = concat $problems (fromJsonArray (include (printf "vllm-model.problems.%s" $group) $root)) -}}
 {{- end -}}
-{{- $problems = concat $problems (fromYamlArray (include "vllm-model.capabilityProblems" $root)) -}}
+{{- $problems = concat $problems (fromJsonArray (include "vllm-model.capabilityProblems" $root)) -}}
 {{- if $problems -}}
 {{- $text := list -}}
 {{- range $index, $problem := $problems -}}
