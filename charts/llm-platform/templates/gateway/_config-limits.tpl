@@ -20,15 +20,16 @@ http-request set-var(txn.over) str(concurrency) if on_work is_known { var(txn.li
 # A tenant without such a limit is spared the reading.
 http-request set-var(txn.limit_tokens) var(txn.tenant),map_str_int(/etc/llm-gateway/config/limit-tokens.map) if on_work is_known
 acl has_token_limit var(txn.limit_tokens) -m found
-acl says_maximum req.body -m sub \"max_
+http-request set-var(txn.says_maximum) bool(true) if has_token_limit { var(txn.body) -m sub \"max_ }
 http-request track-sc1 var(txn.tenant) table tenant-tokens if has_token_limit
 {{- range $key := list "max_tokens" "max_completion_tokens" "max_output_tokens" }}
-http-request set-var(txn.allowed) req.body,json_query('$.{{ $key }}','int') if has_token_limit !is_large !{ var(txn.allowed) -m found } says_maximum
+http-request set-var(txn.allowed) var(txn.body),json_query('$.{{ $key }}','int') if { var(txn.says_maximum) -m bool } !{ var(txn.allowed) -m found }
 {{- end }}
 http-request set-var(txn.allowed) int({{ int $estimate.completionTokens }}) if has_token_limit !{ var(txn.allowed) -m int gt 0 }
 http-request set-var(txn.tokens) req.body_size,div({{ int $estimate.bytesPerToken }}),add(txn.allowed) if has_token_limit
 http-request set-var(txn.over) str(tokens) if has_token_limit { sc_gpc_rate(0,1),sub(txn.limit_tokens) ge 0 }
 {{- end }}
+http-request unset-var(txn.body)
 acl is_over var(txn.over) -m found
 http-request sc-inc-gpc1(0) if is_over
 {{ include "llm-platform.gateway.error" (dict "status" 429 "code" "rate_limit_exceeded" "type" "rate_limit_error" "retryAfter" 1

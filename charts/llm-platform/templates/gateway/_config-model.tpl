@@ -18,9 +18,11 @@ acl is_unsized req.hdr_cnt(content-length) eq 0
 http-request wait-for-body time {{ int $gateway.timeouts.bodySeconds }}s if on_work
 {{ include "llm-platform.gateway.error" (dict "status" 413 "code" "body_too_large_to_route"
   "message" (printf "The body has no Content-Length and is larger than %d KiB." (int $gateway.limits.readableBodyKiB)) "if" "on_work is_unsized is_large") }}
-http-request set-var(txn.named) req.body,json_query('$.model') if on_work !is_large
+# Kept as a string once: each look at req.body would turn all of it into one anew.
+http-request set-var(txn.body) req.body,concat() if on_work !is_large
+http-request set-var(txn.named) var(txn.body),json_query('$.model') if { var(txn.body) -m found }
 {{ include "llm-platform.gateway.error" (dict "status" 400 "code" "duplicate_model"
-  "message" "The body has more than one key `model`." "param" "model" "if" "on_work !is_large { req.body,lua.model_keys -m int gt 1 }") }}
+  "message" "The body has more than one key `model`." "param" "model" "if" "{ var(txn.body),lua.model_keys -m int gt 1 }") }}
 http-request set-var(txn.name) var(txn.asked)
 http-request set-var(txn.name) var(txn.named) if { var(txn.named) -m found }
 http-request set-var(txn.name) path,regsub(^/v1/models/,),url_dec if on_model
