@@ -208,7 +208,8 @@ def suggestion(path: Path, key: str, schema: Schema, root: Schema, chart: str) -
     if "flags" in path and (knob := owned_flags(chart).get(plain)):
         return f"The chart passes this flag itself; set {knob} instead."
     if elsewhere := places(root, plain):
-        return f"Did you mean {elsewhere[0]}?"
+        *others, last = elsewhere
+        return f"Did you mean {', '.join(others)}{' or ' if others else ''}{last}?"
     if near := get_close_matches(plain, known, n=1, cutoff=0.6):
         return f"Did you mean {known[near[0]]}?"
     here = ", ".join(schema.get("properties", {}))
@@ -225,7 +226,7 @@ def owned_flags(chart: str) -> dict[str, str]:
 
 
 def places(schema: Schema, plain: str) -> list[str]:
-    """Where in a schema a key of that name stands, the shallowest first."""
+    """Where in a schema a key of that name stands: all places as shallow as the first, three at most."""
     found: list[str] = []
     waiting: list[tuple[Path, Schema]] = [((), schema)]
     while waiting:
@@ -234,4 +235,4 @@ def places(schema: Schema, plain: str) -> list[str]:
             if _plain(name) == plain:
                 found.append(dotted((*here, name)))
             waiting.append(((*here, name), child))
-    return found
+    return [place for place in found if place.count(".") == found[0].count(".")][:3]

@@ -21,6 +21,7 @@ def said(values: dict[str, Any]) -> list[tuple[str, str, str]]:
         ({"engine": {"imagee": {}}}, "engine.imagee", "Did you mean image?"),
         ({"engine": {"flags": {"max-model-len": 1}}}, "engine.flags.max-model-len", "Did you mean maxModelLen?"),
         ({"engine": {"flags": {"max_model_len": 1}}}, "engine.flags.max_model_len", "Did you mean maxModelLen?"),
+        ({"image": {}}, "image", "Did you mean weights.image, engine.image or test.image?"),
         ({"maxModelLen": 1}, "maxModelLen", "Did you mean engine.flags.maxModelLen?"),
         ({"gpu": {"tolerations": [{"Key": "a"}]}}, "gpu.tolerations[0].Key", "Did you mean key?"),
         (
