@@ -11,6 +11,8 @@ from scripts.gateway.programs import haproxy
 from scripts.platform_chart import stubbed
 
 REPOSITORY, TAG = "localhost/haproxy", "2.8.25"
+RELOADER = ("find", "sha256sum", "xargs")
+"""What the chart's scripts call beside the small programs; the official image has them."""
 
 PLATFORM: dict[str, Any] = {
     "gpu-operator": {"enabled": False},
@@ -49,7 +51,7 @@ def ensure_image(cluster: Cluster) -> None:
         Image(
             reference,
             ("haproxy",),
-            with_libraries(small_programs()) | outside | own,
+            with_libraries(small_programs(*RELOADER)) | outside | own,
             links=MERGED_LINKS | {"/usr/local/sbin/haproxy": f"/opt/{package.name}/bin/haproxy"},
             environment={"PATH": "/usr/local/sbin:/usr/bin:/bin"},
         )

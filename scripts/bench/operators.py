@@ -137,7 +137,7 @@ def install_traefik(cluster: Cluster) -> None:
 
 def prometheus_objects(cluster: Cluster, interval: str, rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """A Prometheus that finds pods by itself. Other settings are another pod: it reads them at its start."""
-    image = ensure_image(cluster, PROMETHEUS_IMAGE, "prometheus", "/prometheus")
+    image = ensure_image(cluster, PROMETHEUS_IMAGE, "prometheus", "/bin/prometheus")
     groups = json.dumps({"groups": list(rules)})
     filled = {"IMAGE": image, "INTERVAL": interval, "RULES": groups, "CHECKSUM": f"{interval}-{crc32(groups.encode())}"}
     text = (MANIFESTS / "prometheus.yaml").read_text()

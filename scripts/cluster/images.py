@@ -47,9 +47,9 @@ def coredns() -> Image:
     return Image(COREDNS_IMAGE, ("/coredns",), {"/coredns": tools.ensure("coredns")})
 
 
-def small_programs() -> dict[str, Path]:
-    """The small programs that this machine has: path in the image and file."""
-    found = {name: shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin") for name in PROGRAMS}
+def small_programs(*more: str) -> dict[str, Path]:
+    """The small programs that this machine has, and others by name: path in the image and file."""
+    found = {name: shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin") for name in (*PROGRAMS, *more)}
     return {f"/usr/bin/{name}": Path(path).resolve() for name, path in found.items() if path}
 
 
