@@ -247,22 +247,3 @@ def test_the_access_log_has_tenant_model_and_times_and_no_secrets(make_world: Ma
     assert (refused["status"], refused["error"]) == (403, "model_not_allowed")
     text = json.dumps(world.haproxy.log)
     assert not any(secret in text for secret in ("hello", "key-a", "secret"))
-
-
-def test_requests_without_a_trace_get_one_that_the_log_has_too(make_world: MakeWorld) -> None:
-    world = make_world(merged(TWO_TENANTS, {"gateway": {"tracing": {"enabled": True, "samplePercent": 100}}}))
-    [pod] = world.pods("tiny")
-    world.ask()
-    parent = pod.seen[-1]["headers"]["traceparent"]
-    version, trace, span, flags = parent.split("-")
-    assert (version, len(trace), len(span), flags) == ("00", 32, 16, "01")
-    wait_until(lambda: bool(world.haproxy.access_log), what="a line")
-    assert world.haproxy.access_log[0]["traceparent"] == parent
-
-
-def test_a_trace_of_the_client_is_kept(make_world: MakeWorld) -> None:
-    world = make_world(merged(TWO_TENANTS, {"gateway": {"tracing": {"enabled": True}}}))
-    [pod] = world.pods("tiny")
-    parent = f"00-{'a' * 32}-{'b' * 16}-01"
-    world.ask(headers={"traceparent": parent})
-    assert pod.seen[-1]["headers"]["traceparent"] == parent

@@ -31,7 +31,7 @@ VARIANTS: dict[str, Values] = {
         "gateway": {
             "tls": {"secret": "tls"},
             "auth": {"jwt": {"enabled": True, "issuer": "https://login"}, "clientCertificates": {"enabled": True}},
-            "tracing": {"enabled": True},
+            "tracing": {"enabled": True, "endpoint": "http://otel-collector.observability.svc:4318"},
             "service": {"type": "LoadBalancer", "loadBalancerSourceRanges": ["192.0.2.0/24"]},
             "route": {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["llm.example.com"]},
             "externalModels": {"other": {"servedNames": ["other"], "balance": "prefixHash"}},
@@ -264,3 +264,27 @@ def test_one_registry_and_its_secret_reach_every_image_of_ours() -> None:
             pod = body["spec"]["template"]["spec"]
             assert {image["image"].partition("/")[0] for image in pod["containers"]} == {"mirror.example.com"}
             assert pod["imagePullSecrets"] == [{"name": "mirror"}]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url", "port"),
+    [
+        ("http://otel.watch.svc:4318", "http://otel.watch.svc.cluster.local:4318/v1/traces", 4318),
+        ("http://otel.watch.svc/", "http://otel.watch.svc.cluster.local/v1/traces", 80),
+        ("https://otel.example.com/otlp", "https://otel.example.com/otlp/v1/traces", 443),
+        ("http://otel.watch.svc.cluster.local:4318", "http://otel.watch.svc.cluster.local:4318/v1/traces", 4318),
+    ],
+)
+def test_spans_go_to_the_whole_name_of_the_collector_and_the_policy_lets_them(
+    endpoint: str, url: str, port: int
+) -> None:
+    rendered = platform({"gateway": {"tracing": {"enabled": True, "endpoint": endpoint}}})
+    assert f"/spans.lua {url}\n" in haproxy_config(rendered)
+    egress = rendered.one("NetworkPolicy", "llm-gateway")["spec"]["egress"]
+    assert {"ports": [{"port": port, "protocol": "TCP"}]} in egress
+
+
+def test_without_a_collector_the_policy_lets_nothing_more_out() -> None:
+    rendered = platform({"gateway": {"tracing": {"enabled": True}}})
+    assert all("to" in rule or rule["ports"][0]["port"] == 53
+               for rule in rendered.one("NetworkPolicy", "llm-gateway")["spec"]["egress"])  # fmt: skip

@@ -73,6 +73,18 @@ RULES = [
         "rename the entry models.large",
     ),
     Rule(
+        "no span would be sent",
+        gateway(tracing={"endpoint": "http://otel:4318"}),
+        gateway(tracing={"enabled": True, "endpoint": "http://otel:4318"}),
+        "gateway.tracing.enabled: true",
+    ),
+    Rule(
+        "4317 is the port of OTLP over gRPC",
+        gateway(tracing={"enabled": True, "endpoint": "http://otel:4317"}),
+        gateway(tracing={"enabled": True, "endpoint": "http://otel:4318"}),
+        "gateway.tracing.endpoint: http://otel:4318",
+    ),
+    Rule(
         "gateway.auth has no way in",
         gateway(auth=NO_WAY),
         {**gateway(auth={**NO_WAY, "anonymousTenant": "team-a"}), **tenant()},

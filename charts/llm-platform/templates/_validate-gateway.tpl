@@ -54,6 +54,20 @@ Rules of the gateway. Inputs of each: the facts (llm-platform.gateway.facts).
 {{- end }}
 {{- end }}
 
+{{- define "llm-platform.problems.tracing" -}}
+{{- $tracing := .gateway.tracing }}
+{{- if and $tracing.endpoint (not $tracing.enabled) }}
+{{- include "llm-platform.problem" (list
+  "gateway.tracing.endpoint is set, and gateway.tracing.enabled is false: no span would be sent."
+  "Please set gateway.tracing.enabled: true, or take the endpoint away.") }}
+{{- end }}
+{{- if regexMatch ":4317(/|$)" $tracing.endpoint }}
+{{- include "llm-platform.problem" (list
+  (printf "gateway.tracing.endpoint is %s, and 4317 is the port of OTLP over gRPC: the gateway sends OTLP over HTTP." $tracing.endpoint)
+  (printf "Please set gateway.tracing.endpoint: %s" (replace ":4317" ":4318" $tracing.endpoint))) }}
+{{- end }}
+{{- end }}
+
 {{- define "llm-platform.problems.capacity" -}}
 {{- $gateway := .gateway }}
 {{- $needed := div (mul 2 (include "llm-platform.gateway.bufferBytes" $gateway | int) (int $gateway.maxConnections)) 1048576 }}

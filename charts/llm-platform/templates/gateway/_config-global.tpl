@@ -18,6 +18,7 @@ global
     # A reload begins with the pods that the worker before it knew.
     lua-load /etc/llm-gateway/config/server-state.lua
     server-state-file /run/llm-gateway/servers.state
+    {{- include "llm-platform.gateway.config.spans" . | nindent 4 }}
     ssl-default-bind-options ssl-min-ver TLSv1.2
 
 resolvers cluster

@@ -18,14 +18,7 @@ http-request set-var(txn.id) uuid unless { var(txn.id) -m found }
 http-request set-header x-request-id %[var(txn.id)]
 http-after-response set-header x-request-id %[var(txn.id)]
 http-after-response set-var(txn.error) res.hdr(x-gateway-error)
-{{- if .gateway.tracing.enabled }}
-http-request set-var(txn.span) uuid,regsub(-,,g),bytes(0,16)
-http-request set-var(txn.trace) uuid,regsub(-,,g)
-http-request set-var(txn.sampled) str(00) unless { req.hdr(traceparent) -m found }
-http-request set-var(txn.sampled) str(01) if { rand(100) lt {{ int .gateway.tracing.samplePercent }} }
-http-request set-header traceparent 00-%[var(txn.trace)]-%[var(txn.span)]-%[var(txn.sampled)] unless { req.hdr(traceparent) -m found }
-{{- end }}
-http-request set-var(txn.traceparent) req.hdr(traceparent)
+{{ include "llm-platform.gateway.config.tracing" . | trim }}
 
 # /models/<name>/v1/... names the model in the path.
 http-request set-var(txn.asked) path,regsub(^/models/,),regsub(/v1/[a-z/]+$,),url_dec if { path_beg /models/ } { path_reg ^/models/.+/v1/[a-z/]+$ }

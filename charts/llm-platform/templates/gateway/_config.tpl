@@ -71,7 +71,7 @@ llm-platform.gateway.configData: the files of the ConfigMap, as a YAML map of na
 */}}
 {{- define "llm-platform.gateway.configData" -}}
 haproxy.cfg: | {{- regexReplaceAll "(?m)[ \t]+$" (include "llm-platform.gateway.config" .) "" | nindent 2 }}
-{{- range $file := list "model-keys.lua" "server-state.lua" "reload.sh" "drain.sh" }}
+{{- range $file := list "model-keys.lua" "server-state.lua" "spans.lua" "reload.sh" "drain.sh" }}
 {{ $file }}: | {{- $.root.Files.Get (printf "files/gateway/%s" $file) | nindent 2 }}
 {{- end }}
 {{ include "llm-platform.gateway.maps" . }}

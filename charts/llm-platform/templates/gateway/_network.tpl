@@ -83,6 +83,11 @@ spec:
       ports:
         - {port: {{ int $backend.podPort }}, protocol: TCP}
     {{- end }}
+    {{- if and $gateway.tracing.enabled $gateway.tracing.endpoint }}
+    {{- $port := regexFind `:[0-9]+` (regexFind `//[^/]+` $gateway.tracing.endpoint) | trimPrefix ":" }}
+    - ports:
+        - {port: {{ $port | default (ternary 443 80 (hasPrefix "https:" $gateway.tracing.endpoint)) | int }}, protocol: TCP}
+    {{- end }}
     {{- with $policy.egress }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
