@@ -2,7 +2,8 @@
 
 KEDA keeps its CRDs among its templates, and Helm maps every object of a release to a kind before it installs any: a
 ScaledObject in KEDA's own first release fails. A chart's ``crds/`` folder is installed before that, so KEDA's are
-unpacked into the umbrella's. Archives and CRDs are never committed; the archives' SHA-256 are.
+unpacked into the umbrella's. Archives and CRDs are never committed; the archives' SHA-256 and the keys of their values
+are.
 """
 
 import hashlib
@@ -18,19 +19,21 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from scripts import dependency_keys
 from scripts.console import UserError, console, step
 from scripts.kubernetes_yaml import load, load_all
-from scripts.paths import VALUES
 from scripts.platform_chart import MODEL, UMBRELLA, Dependency, dependencies
+from scripts.schema.dependencies import FOLDER, recorded
 from scripts.tools import ensure
 from scripts.tools.build import helm_folders
-
-Values = Mapping[str, Any]
 
 ARCHIVES = UMBRELLA / "charts"
 CRDS = UMBRELLA / "crds"
 HASHES = UMBRELLA / "dependencies.sha256"
 """SHA-256 of the archives, as ``sha256sum`` writes them. Chart.lock would say nothing about what is in them."""
+
+KEYS = FOLDER
+"""Where the keys of their values stand."""
 
 KEDA = "keda"
 
@@ -42,7 +45,7 @@ def fetch(
     folder: Annotated[
         Path | None, typer.Option("--from", help="Take the archives from this folder instead of the network.")
     ] = None,
-    record: Annotated[bool, typer.Option(help="Write the archives' SHA-256 to dependencies.sha256.")] = False,
+    record: Annotated[bool, typer.Option(help="Write down their SHA-256 and the keys of their values.")] = False,
 ) -> None:
     """Bring the operators' charts into the umbrella, check them, and unpack KEDA's CRDs."""
     with tempfile.TemporaryDirectory(prefix="deps-") as scratch:
@@ -55,12 +58,11 @@ def fetch(
         write_crds(crds)
     if record:
         write_hashes(archives.values(), HASHES)
-        console.print(f"recorded: {HASHES.name}")
-    elif unknown:
-        names = ", ".join(unknown)
-        console.print(f"[yellow]note:[/] {HASHES.name} has no SHA-256 of {names}; look at them, then: --record")
-    for path in unknown_values(archives):
-        console.print(f"[yellow]note:[/] {path} is no value of that chart: a misspelling, or it has moved")
+        written = record_keys(archives)
+        console.print(f"recorded: {', '.join([HASHES.name, *written])}; now: make generate")
+    else:
+        for remark in remarks(archives, unknown):
+            console.print(f"[yellow]note:[/] {remark}; look at them, then: --record")
     console.print(
         f"{len(archives)} operators in {ARCHIVES.relative_to(UMBRELLA.parent.parent)}, {len(crds)} CRDs of KEDA"
     )
@@ -264,37 +266,23 @@ def read_crds(folder: Path) -> dict[str, Any]:
     return {path.name: load(path.read_text(encoding="utf-8")) for path in folder.glob("*.yaml")}
 
 
-def unknown_values(archives: Mapping[str, Path]) -> list[str]:
-    """Values that the umbrella, or a file for a platform, gives to an operator whose chart has no such value."""
-    found: set[str] = set()
-    files = [UMBRELLA / "values.yaml", *sorted((VALUES / "platforms").glob("*.yaml"))]
+def record_keys(archives: Mapping[str, Path]) -> list[str]:
+    """Writes which keys the values of each chart have, for the umbrella's schema, and says into which files."""
     for name, archive in archives.items():
-        defaults = chart_values(archive, name)
-        for file in files:
-            given = (load(file.read_text(encoding="utf-8")) or {}).get(name, {})
-            own = {key: value for key, value in given.items() if key != "enabled"}
-            found |= {f"{file.name}: {name}.{path}" for path in strange_keys(own, defaults)}
-    return sorted(found)
+        found = dependency_keys.record(dependency_keys.read(archive, name))
+        (KEYS / f"{name}.yaml").write_text(dependency_keys.text_of(name, found), encoding="utf-8")
+    return [f"{KEYS.name}/{name}.yaml" for name in archives]
 
 
-def chart_values(archive: Path, chart: str) -> dict[str, Any]:
-    """Default values of a chart, with those of its own dependencies under their names."""
-    values: dict[str, Any] = load(read_member(archive, f"{chart}/values.yaml")) or {}
-    with tarfile.open(archive) as tar:
-        inner = [name for name in tar.getnames() if name.startswith(f"{chart}/charts/")]
-    for name in inner:
-        parts = name.split("/")
-        if len(parts) == 4 and parts[3] == "values.yaml":
-            below = load(read_member(archive, name)) or {}
-            values[parts[2]] = below | (values.get(parts[2]) or {})
-    return values
+def remarks(archives: Mapping[str, Path], unknown: list[str]) -> Iterator[str]:
+    """What is not recorded, in words: hashes, and keys of values."""
+    if unknown:
+        yield f"{HASHES.name} has no SHA-256 of {', '.join(unknown)}"
+    for name in unrecorded_keys(archives):
+        yield f"the values of {name} have keys that are not recorded, so the umbrella's schema would refuse them"
 
 
-def strange_keys(given: Values, defaults: Values, path: str = "") -> Iterator[str]:
-    """Paths of keys that the defaults do not have. An empty default takes anything."""
-    for key, value in given.items():
-        here = f"{path}.{key}" if path else str(key)
-        if key not in defaults:
-            yield here
-        elif isinstance(value, Mapping) and isinstance(defaults[key], Mapping) and defaults[key]:
-            yield from strange_keys(value, defaults[key], here)
+def unrecorded_keys(archives: Mapping[str, Path]) -> list[str]:
+    """Charts whose values have keys that the schema does not know: Helm would refuse the chart's own defaults."""
+    fresh = {name: dependency_keys.record(dependency_keys.read(archive, name)) for name, archive in archives.items()}
+    return [name for name, found in fresh.items() if dependency_keys.more(found["keys"], recorded(name).keys)]

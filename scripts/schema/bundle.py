@@ -17,10 +17,13 @@ from enum import StrEnum
 from typing import Any
 
 from scripts.paths import CHARTS
-from scripts.schema import kubernetes
-from scripts.schema.sources import DATA, KUBERNETES_PREFIX, Schema, load, read_yaml, source_path
+from scripts.schema import dependencies, kubernetes
+from scripts.schema.sources import DATA, KUBERNETES_PREFIX, LOCAL_PREFIX, Schema, load, read_yaml, source_path
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
+
+SHAPE = "shape-"
+"""What the definitions of shapes (``dependencies.SHAPES``) are called."""
 
 MISSING = object()
 """No default: the key does not stand in values.yaml."""
@@ -50,7 +53,7 @@ def bundle(source: Schema, defaults: dict[str, Any], form: Form) -> Schema:
 def tree_and_definitions(source: Schema, defaults: dict[str, Any], form: Form) -> tuple[Schema, dict[str, Schema]]:
     """The two parts of a bundle, for a schema that embeds another: the tree, and the definitions to put beside it."""
     tree = _object(source, defaults, form)
-    embedded = {name: _embedded(name, form) for name in sorted(_embeds(source))}
+    embedded = {name: _embedded(name, form) for name in sorted(_embeds(source))} | _shapes(source, form)
     if form is Form.STRICT:
         tree |= {key: source[key] for key in ("if", "then", "else") if key in source}
     found = kubernetes.closure(set(kubernetes.references([tree, embedded])), kubernetes.committed())
@@ -77,6 +80,14 @@ def _embedded(chart: str, form: Form) -> Schema:
     return _without_descriptions(tree) if form is Form.STRICT else tree
 
 
+def _shapes(source: Schema, form: Form) -> dict[str, Schema]:
+    """What some keys of foreign charts are held to, as definitions: an affinity stands in dozens of places."""
+    if not any("x-dependency" in child for child in source["properties"].values()):
+        return {}
+    shapes = {f"{SHAPE}{name}": shape | {"x-foreign": True} for name, shape in dependencies.SHAPES.items()}
+    return {name: nullable(_value(inline_kubernetes(shape), form)) for name, shape in shapes.items()}
+
+
 def _embedding(schema: Schema, form: Form) -> Schema:
     """A value that takes the values of another chart, and keys of its own beside them. Each key is a reference."""
     chart = schema["x-embed"]
@@ -90,8 +101,8 @@ def _embedding(schema: Schema, form: Form) -> Schema:
 
 def is_group(schema: Schema) -> bool:
     """Whether a property is a group of knobs and not a knob: an object of ours with keys of its own."""
-    ours = schema.get("type") == "object" and "properties" in schema and "x-kubernetes" not in schema
-    return ours and "x-free-map" not in schema
+    ours = schema.get("type") == "object" and "properties" in schema
+    return ours and not {"x-kubernetes", "x-free-map", "x-dependency"} & schema.keys()
 
 
 def inline_kubernetes(schema: Schema) -> Schema:
@@ -161,6 +172,9 @@ def _value(schema: Schema, form: Form, *, in_list: bool = False) -> Schema:
     """A value that is no group: a scalar, a list, a map, or a Kubernetes object."""
     if "x-embed" in schema:
         return _embedding(schema, form)
+    if "x-shape" in schema:
+        return {"$ref": f"{LOCAL_PREFIX}{SHAPE}{schema['x-shape']}"}
+    schema = dependencies.with_keys(schema)
     result = _keywords(schema, skip={"properties", "required", "items", "additionalProperties"})
     if "items" in schema:
         result["items"] = _value(schema["items"], form, in_list=True)
@@ -170,15 +184,17 @@ def _value(schema: Schema, form: Form, *, in_list: bool = False) -> Schema:
         }
     if "required" in schema and (form is Form.STRICT or in_list):
         result["required"] = schema["required"]
-    if "properties" in schema or "additionalProperties" in schema:
+    anything = not result and schema.get("additionalProperties") is True
+    if "properties" in schema or ("additionalProperties" in schema and not anything):
         result["additionalProperties"] = _others(schema, form, in_list=in_list)
     return result
 
 
 def _field(child: Schema, parent: Schema, form: Form, *, in_list: bool) -> Schema:
-    """A field of a value. The first level of a Kubernetes object may be null, as values.yaml may set it."""
-    if "x-kubernetes" in parent:
-        return nullable(_value(_without_description(inline_kubernetes(child), form), form, in_list=in_list))
+    """A field of a value. What values.yaml may set may be null: a Kubernetes object's first level, all of operators."""
+    if {"x-kubernetes", "x-foreign", "x-dependency"} & parent.keys():
+        whole = child if "x-shape" in child else inline_kubernetes(child)
+        return nullable(_value(_without_description(whole, form), form, in_list=in_list))
     return _value(child, form, in_list=in_list)
 
 

@@ -12,6 +12,7 @@ import yaml
 from jsonschema import ValidationError
 
 from scripts.paths import CHARTS
+from scripts.schema import dependencies
 from scripts.schema.sources import Schema
 from scripts.schema.values import scalar
 
@@ -207,13 +208,24 @@ def suggestion(path: Path, key: str, schema: Schema, root: Schema, chart: str) -
         return f"Did you mean {known[plain]}?"
     if "flags" in path and (knob := owned_flags(chart).get(plain)):
         return f"The chart passes this flag itself; set {knob} instead."
-    if elsewhere := places(root, plain):
+    foreign = bool(path) and path[0] in dependencies.charts()
+    if foreign and (meant := dependencies.nearest(key, schema.get("properties", {}))):
+        return f"Did you mean {meant}?"
+    if elsewhere := places(within(root, str(path[0])) if foreign else root, plain):
         *others, last = elsewhere
         return f"Did you mean {', '.join(others)}{' or ' if others else ''}{last}?"
     if near := get_close_matches(plain, known, n=1, cutoff=0.6):
         return f"Did you mean {known[near[0]]}?"
     here = ", ".join(schema.get("properties", {}))
+    if foreign:
+        version = dependencies.recorded(str(path[0])).version
+        here += f" in {path[0]} {version}; a key that this misses is let through by helm's --skip-schema-validation"
     return f"The keys here are {here}." if here else ""
+
+
+def within(root: Schema, chart: str) -> Schema:
+    """The part of the umbrella's schema that is about one foreign chart."""
+    return {"properties": {chart: root["properties"][chart]}}
 
 
 @functools.cache
@@ -226,7 +238,10 @@ def owned_flags(chart: str) -> dict[str, str]:
 
 
 def places(schema: Schema, plain: str) -> list[str]:
-    """Where in a schema a key of that name stands: all places as shallow as the first, three at most."""
+    """Where in a schema a key of that name stands: all places as shallow as the first, three at most.
+
+    Hundreds of keys of foreign charts are no place for a key of ours that is typed wrong.
+    """
     found: list[str] = []
     waiting: list[tuple[Path, Schema]] = [((), schema)]
     while waiting:
@@ -234,5 +249,6 @@ def places(schema: Schema, plain: str) -> list[str]:
         for name, child in node.get("properties", {}).items():
             if _plain(name) == plain:
                 found.append(dotted((*here, name)))
-            waiting.append(((*here, name), child))
+            if here or len(node["properties"]) == 1 or name not in dependencies.charts():
+                waiting.append(((*here, name), child))
     return [place for place in found if place.count(".") == found[0].count(".")][:3]

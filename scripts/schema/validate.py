@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft7Validator, FormatChecker, ValidationError, validators
 
+from scripts.schema import dependencies
 from scripts.schema.explain import Path, Problem, Refusal, explain
 from scripts.schema.generate import ChartSchema
 from scripts.schema.sources import Schema
@@ -40,8 +41,17 @@ def problems(schema: Schema, values: dict[str, Any], chart: str = "vllm-model") 
     """All that is refused in the values, by path."""
     refusals = [Refusal.of(error) for error in validator(schema).iter_errors(values)]
     found = [problem for refusal in refusals for problem in explain(refusal, schema, chart)]
-    unique = {(problem.path, problem.what): problem for problem in found + literal_secrets(values)}
+    found += literal_secrets(values) + almost_keys(values, chart)
+    unique = {(problem.path, problem.what): problem for problem in found}
     return sorted(unique.values(), key=lambda problem: [str(key) for key in problem.path])
+
+
+def almost_keys(values: dict[str, Any], chart: str) -> list[Problem]:
+    """Keys below a foreign chart where the schema takes any and this one is a slip away from one that exists."""
+    if chart != "llm-platform":
+        return []
+    misses = dependencies.near_misses(values)
+    return [Problem(miss.path, "there is no such key", f"Did you mean {miss.meant}?") for miss in misses]
 
 
 def literal_secrets(values: dict[str, Any]) -> list[Problem]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.schema.bundle import inline_kubernetes
+from scripts.schema.dependencies import with_keys
 from scripts.schema.sources import Schema, load, source_path
 
 Path = tuple[str | int, ...]
@@ -84,17 +85,22 @@ def with_embedded(node: Schema) -> Schema:
     return node | {"properties": other["properties"] | node.get("properties", {})}
 
 
+def is_closed(node: Schema) -> bool:
+    """Whether what is almost a key of the map is refused: by the schema, or as a near miss below a foreign chart."""
+    return node.get("additionalProperties") is not True or "x-foreign" in node
+
+
 def free_map(source: Schema, path: Path) -> str | None:
     """Why the key at a path is free, or None where the schema knows the keys of its map."""
     node: Schema = source
     for depth, key in enumerate(path):
-        node = with_embedded(inline_kubernetes(node))
+        node = with_keys(with_embedded(inline_kubernetes(node)))
         if isinstance(key, int):
-            node = node.get("items", {})
+            node = node.get("items", node if node.get("additionalProperties") is True else {})
+        elif key in node.get("properties", {}) and (depth < len(path) - 1 or is_closed(node)):
+            node = node["properties"][key]
         elif node.get("additionalProperties") is True:
             return str(node["x-free-map"])
-        elif key in node.get("properties", {}):
-            node = node["properties"][key]
         elif "x-free-map" in node:
             if depth == len(path) - 1:
                 return str(node["x-free-map"])

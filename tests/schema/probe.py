@@ -24,19 +24,20 @@ data: {json: {{ toJson .Values | quote }}}
 """
 
 
-def make(folder: Path, *, schema: bool = True) -> Path:
+def make(folder: Path, *, schema: bool = True, of: str = "vllm-model") -> Path:
     """Writes a chart whose one template prints the values that Helm hands to templates.
 
     Args:
         folder: where; its name is the chart's.
-        schema: with the schema and defaults of vllm-model, or without any.
+        schema: with the schema and defaults of a chart, or without any.
+        of: that chart.
     """
     (folder / "templates").mkdir(parents=True)
     (folder / "Chart.yaml").write_text(CHART_YAML.format(name=folder.name))
     (folder / "templates" / "values.yaml").write_text(TEMPLATE)
     if schema:
         for name in ("values.yaml", "values.schema.json"):
-            shutil.copy(CHARTS / "vllm-model" / name, folder / name)
+            shutil.copy(CHARTS / of / name, folder / name)
     return folder
 
 

@@ -57,6 +57,7 @@ def umbrella(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(deps, "ARCHIVES", folder / "charts")
     monkeypatch.setattr(deps, "CRDS", folder / "crds")
     monkeypatch.setattr(deps, "HASHES", folder / "dependencies.sha256")
+    monkeypatch.setattr(deps, "KEYS", tmp_path)
     return folder
 
 
@@ -148,14 +149,24 @@ def test_a_keda_without_crds_is_refused(umbrella: Path, archives: Path, tmp_path
 
 
 @pytest.mark.usefixtures("umbrella")
-def test_values_that_an_operator_does_not_have_are_noted(archives: Path) -> None:
-    said = fetch("--from", archives)
-    assert "values.yaml: keda.prometheus is no value of that chart" in said
-    assert "keda.crds is no value" not in said
+def test_keys_of_values_that_nobody_has_recorded_are_noted(archives: Path, tmp_path: Path) -> None:
+    assert "are not recorded" not in fetch("--from", archives)
+    folder = tmp_path / "newer"
+    folder.mkdir()
+    for path in archives.glob("*.tgz"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    keda = next(dependency for dependency in deps.remote() if dependency.name == "keda")
+    package(tmp_path / "made", keda, values={"crds": {"install": False, "fromMars": 1}}, crd=CRD).replace(
+        folder / "keda-2.20.2.tgz"
+    )
+    assert "the values of keda have keys that are not recorded" in fetch("--from", folder)
 
 
-def test_an_empty_default_takes_any_key() -> None:
-    assert list(deps.strange_keys({"a": {"x": 1}, "b": {"y": {"z": 1}}}, {"a": {}, "b": {"y": {"q": 0}}})) == ["b.y.z"]
+@pytest.mark.usefixtures("umbrella")
+def test_keys_of_values_are_recorded_with_the_version(archives: Path, tmp_path: Path) -> None:
+    fetch("--from", archives, "--record")
+    written = yaml.safe_load((tmp_path / "keda.yaml").read_text())
+    assert written == {"version": "2.20.2", "open": [], "keys": {"crds": {"install": None}, "global": None}}
 
 
 def test_without_a_network_the_way_round_is_said(umbrella: Path, monkeypatch: pytest.MonkeyPatch) -> None:
