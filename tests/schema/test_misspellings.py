@@ -2,6 +2,7 @@
 
 import functools
 import random
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.paths import CHARTS, VALUES
+from scripts.paths import CHARTS, REPO
 from scripts.schema import values
 from scripts.schema.dependencies import charts, near_misses
 from scripts.schema.generate import ChartSchema
@@ -40,7 +41,10 @@ LEFT_OUT = {
     "names of environment variables are the user's",
     "names of extended resources are the cluster's (nvidia.com/gpu, rdma/ib ...); those without a slash are known",
     "names of extended resources are those of the device plugin",
+    "names of models are the user's; each is held to the schema of a model",
+    "names of models are the user's; each is held to the shape of an external model",
     "names of resources are the cluster's",
+    "names of tenants are the user's; each is held to the shape of tenantDefaults",
     "node labels are the cluster's",
     "vLLM's SpeculativeConfig, which differs by method, passed as JSON",
     "values of the chart gpu-operator",
@@ -68,11 +72,11 @@ class Document:
     path: Path | None
 
     def __str__(self) -> str:
-        return f"{self.chart}-{self.path.stem if self.path else 'pass-through'}"
+        return f"{self.chart}-{self.path.relative_to(REPO).with_suffix('') if self.path else 'pass-through'}"
 
     @property
     def is_defaults(self) -> bool:
-        return self.path is not None and self.path.name == "values.yaml"
+        return self.path == CHARTS / self.chart / "values.yaml"
 
     def read(self) -> dict[str, Any]:
         """The values; the defaults of a model with a model, which they leave to be said."""
@@ -87,12 +91,21 @@ class Document:
         return values.coalesce(defaults, MODEL) if self.chart == "vllm-model" else defaults
 
 
+SCHEMA_LINE = re.compile(r"# yaml-language-server: \$schema=\S*/(llm-platform|vllm-model)\.overlay\.schema\.json")
+
+
+def with_schema_line() -> list[Document]:
+    """Every file of values of this repository: those that name a chart's schema on their first line."""
+    files = sorted(path for folder in ("values", "gitops", "examples") for path in (REPO / folder).rglob("*.yaml"))
+    named = [(path, SCHEMA_LINE.match(path.read_text(encoding="utf-8"))) for path in files]
+    return [Document(match[1], path) for path, match in named if match]
+
+
 PASS_THROUGH = Document("vllm-model", None)
 DOCUMENTS = [
-    Document("vllm-model", CHARTS / "vllm-model" / "values.yaml"),
-    *(Document("vllm-model", path) for path in sorted(VALUES.glob("models/*.yaml"))),
-    Document("llm-platform", CHARTS / "llm-platform" / "values.yaml"),
-    *(Document("llm-platform", path) for path in sorted(VALUES.glob("platforms/*.yaml"))),
+    *(Document(chart, CHARTS / chart / "values.yaml") for chart in ("vllm-model", "llm-platform")),
+    *(Document(path.parts[-3], path) for path in sorted(CHARTS.glob("*/ci/*-values.yaml"))),
+    *with_schema_line(),
 ]
 
 
@@ -167,6 +180,12 @@ def test_a_misspelt_key_is_refused(document: Document) -> None:
 def test_the_documents_are_good_before_they_are_misspelt(document: Document) -> None:
     whole = values.coalesce(document.below(), document.read())
     assert [error.message for error in validator(schema_of(document.chart)).iter_errors(whole)] == []
+
+
+def test_values_of_every_folder_are_misspelt() -> None:
+    """No folder that lost its first lines, and with them this test."""
+    folders = {document.path.relative_to(REPO).parts[0] for document in DOCUMENTS if document.path}
+    assert folders == {"charts", "values", "gitops", "examples"}
 
 
 @pytest.mark.parametrize("document", [document for document in DOCUMENTS if document.is_defaults], ids=str)
