@@ -101,6 +101,13 @@ MODULES = {
         "h1:NkFC6jM0JjnHMrIVCpmX0j5Gl2kGv9CV96oqvkExV4k=",
         "pkg/apis/crds/*.yaml",
     ),
+    # Its provider for simulated nodes; NodePools are the ones above.
+    "karpenter": Module(
+        "sigs.k8s.io/karpenter",
+        "v1.13.0",
+        "h1:7/ZergHciATEZ/hubSe9S2fB4iYWcRZqrWIItupUjVM=",
+        "kwok/apis/crds/*.yaml",
+    ),
     # Its schema of a ClusterConfig is a file of its own, not a CRD.
     "eksctl": Module("github.com/weaveworks/eksctl", "v0.215.0", "h1:oCPoubT3UsW4Y2J43Y4dNRvXHEIsgg03Y3e6wv6bKG4="),
 }

@@ -315,6 +315,13 @@ GITOPS = [
         ),
         minutes=8,
     ),
+    Tool(
+        name="karpenter",
+        module="karpenter",
+        package="sigs.k8s.io/karpenter/kwok",
+        version_of="sigs.k8s.io/karpenter",
+        minutes=2,
+    ),
 ]
 
 GROUPS = {"charts": CHARTS, "cluster": CLUSTER, "scaling": SCALING, "network": NETWORK, "gitops": GITOPS}
