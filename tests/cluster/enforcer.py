@@ -56,7 +56,7 @@ def running(cluster: Cluster, name: str, *command: str) -> Iterator[None]:
             assert process.poll() is None, f"{name} has ended: see {log.name}"
         finally:
             if process.poll() is None:
-                cluster.inside("sh", "-c", f"kill $(cat {pid_file})")
+                cluster.inside("sh", "-c", f"kill $(cat {pid_file}); rm {pid_file}")
                 process.wait(20)
 
 
@@ -96,25 +96,31 @@ def rules(cluster: Cluster) -> str:
 @contextmanager
 def outside_world(cluster: Cluster) -> Iterator[None]:
     """Three addresses outside the cluster that take connections."""
-    addresses = (HUB, PRIVATE, METADATA)
-    script = [
-        "ip netns add outside",
-        "ip link add outside0 type veth peer name outside1 netns outside",
-        "ip address add 198.18.0.1/30 dev outside0",
-        "ip link set outside0 up",
-        "ip -netns outside address add 198.18.0.2/30 dev outside1",
-        "ip -netns outside link set outside1 up",
-        "ip -netns outside route add default via 198.18.0.1",
-        *(f"ip -netns outside address add {address}/32 dev outside1" for address in addresses),
-        *(f"ip route add {address}/32 via 198.18.0.2" for address in addresses),
-    ]
-    cluster.inside("sh", "-ec", "\n".join(script))
     ports = map(str, PORTS)
-    try:
-        with running(cluster, "outside", "ip", "netns", "exec", "outside", "python3", "-I", "-c", LISTEN, *ports):
-            yield
-    finally:
-        cluster.inside("ip", "netns", "delete", "outside")
+    with running(cluster, "outside", "unshare", "--net", "python3", "-I", "-c", LISTEN, *ports):
+        # Not by "ip netns": it mounts over the folder of the pods' own namespaces, and none of these could go any more.
+        wait_until("it has a network of its own", lambda: outside_network(cluster), seconds=10)
+        enter = "nsenter --target $outside --net ip"
+        addresses = (HUB, PRIVATE, METADATA)
+        script = [
+            "outside=$(cat /run/outside.pid)",
+            "ip link add outside0 type veth peer name outside1 netns $outside",
+            "ip address add 198.18.0.1/30 dev outside0",
+            "ip link set outside0 up",
+            f"{enter} address add 198.18.0.2/30 dev outside1",
+            f"{enter} link set outside1 up",
+            f"{enter} route add default via 198.18.0.1",
+            *(f"{enter} address add {address}/32 dev outside1" for address in addresses),
+            *(f"ip route add {address}/32 via 198.18.0.2" for address in addresses),
+        ]
+        cluster.inside("sh", "-ec", "\n".join(script))
+        yield
+
+
+def outside_network(cluster: Cluster) -> bool:
+    """Whether the world has left the network of the node."""
+    look = "test -s /run/outside.pid && readlink /proc/self/ns/net /proc/$(cat /run/outside.pid)/ns/net || true"
+    return len(set(cluster.inside("sh", "-c", look).split())) == 2
 
 
 def reaches(cluster: Cluster, pod: tuple[str, str], address: str, port: int) -> bool:
