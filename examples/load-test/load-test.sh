@@ -1,6 +1,6 @@
-#!/usr/bin/env bash
+#!/bin/sh
 # Runs inside the Job: the same load with few and with many clients, by vLLM's own benchmark.
-set -euo pipefail
+set -eu
 
 : "${BASE_URL:?address of the gateway or of a model without /v1}" "${MODEL:?served name}"
 LOADS=${LOADS:-20 50}

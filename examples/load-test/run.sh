@@ -4,7 +4,8 @@
 #   NAMESPACE=llm BASE_URL=http://llm-gateway MODEL=meta-llama/Llama-3.1-8B-Instruct DEPLOYMENT=llama \
 #     examples/load-test/run.sh
 #
-# Further settings: LOADS ("20 50" clients), REQUESTS_PER_CLIENT, INPUT_TOKENS, OUTPUT_TOKENS, TOKENIZER, TTFT_MS, TPOT_MS.
+# Further settings: LOADS ("20 50" clients), REQUESTS_PER_CLIENT, INPUT_TOKENS, OUTPUT_TOKENS, TOKENIZER, TTFT_MS, TPOT_MS,
+# IMAGE (an engine image of your own registry), GPUS (none are needed; the local cluster's engine asks for one).
 # A model's own Service lets in only whom its NetworkPolicy names; the gateway lets in whoever has a key (Secret
 # load-test-key).
 set -euo pipefail
@@ -21,7 +22,11 @@ done
 k delete job load-test --ignore-not-found --wait
 k create configmap load-test-settings "${settings[@]}" --dry-run=client --output=yaml | k apply --filename -
 k create configmap load-test-script --from-file="$here/load-test.sh" --dry-run=client --output=yaml | k apply --filename -
-k apply --filename "$here/job.yaml"
+container='"name": "load-test"'
+[[ -n ${IMAGE:-} ]] && container+=", \"image\": \"$IMAGE\""
+[[ -n ${GPUS:-} ]] && container+=", \"resources\": {\"limits\": {\"nvidia.com/gpu\": \"$GPUS\"}}"
+k patch --local --filename "$here/job.yaml" --output=yaml \
+  --patch "{\"spec\": {\"template\": {\"spec\": {\"containers\": [{$container}]}}}}" | k apply --filename -
 
 watch_replicas() {
   local model_namespace=${MODEL_NAMESPACE:-$NAMESPACE} last="" now
@@ -39,6 +44,11 @@ if [[ -n ${DEPLOYMENT:-} ]]; then
 fi
 
 k wait --for=jsonpath='{.status.active}'=1 job/load-test --timeout=60s >/dev/null
-k wait --for=condition=Ready pod --selector=job-name=load-test --timeout=900s >/dev/null || true
+pod_runs() { k wait --for=condition=Ready pod --selector=job-name=load-test --timeout="$1" >/dev/null 2>&1; }
+if ! pod_runs 60s; then
+  echo "The client's pod does not run yet:"
+  k describe pod --selector=job-name=load-test | sed -n '/^Events:/,$p'
+  pod_runs 900s || true
+fi
 k logs --follow job/load-test
 k wait --for=condition=Complete job/load-test --timeout=30s
