@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
+from scripts.bench.renders import WHOLE
 from scripts.console import console, seconds
 from scripts.paths import ARTIFACTS, TESTS
 
 CLUSTER = TESTS / "cluster"
+TRAFFIC = (TESTS / "gateway", TESTS / "unit" / "bench")
+"""Tests that send real requests and wait for what time brings: windows of limits, drains, queues."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,10 +39,13 @@ class Timekeeper:
         self.began = time.monotonic()
         self.times: dict[str, float] = defaultdict(float)
         self.budgets: dict[str, float] = {}
+        self.tiers: set[str] = set()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Marks the tests that need the cluster, and takes their budgets."""
+        """Marks the tests by their tier, and takes the budgets of those that need the cluster."""
         for item in items:
+            if any(item.path.is_relative_to(folder) for folder in TRAFFIC):
+                item.add_marker(pytest.mark.traffic)
             if not item.path.is_relative_to(CLUSTER):
                 continue
             item.add_marker(pytest.mark.cluster)
@@ -51,6 +57,7 @@ class Timekeeper:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Counts set-up, test and tear-down."""
         self.times[suite_of(report.nodeid)] += report.duration
+        self.tiers.add(next((tier for tier in ("cluster", "traffic") if tier in report.keywords), "fast"))
 
     def pytest_terminal_summary(self) -> None:
         """Prints the table, and keeps it for the benchmark of the tiers."""
@@ -67,8 +74,9 @@ class Timekeeper:
         self.keep()
 
     def keep(self) -> None:
-        """Writes the times to .artifacts: suite, seconds, budget."""
+        """Writes the times of a tier to .artifacts: suite, seconds, budget, and the time of the whole run."""
         ARTIFACTS.mkdir(exist_ok=True)
         lines = [f"{suite}\t{took:.1f}\t{self.budgets.get(suite, '')}\n" for suite, took in sorted(self.times.items())]
-        name = "cluster" if self.budgets else "fast"
-        (ARTIFACTS / f"times-{name}.tsv").write_text("".join(lines))
+        lines.append(f"{WHOLE}\t{time.monotonic() - self.began:.1f}\t\n")
+        if len(self.tiers) == 1:
+            (ARTIFACTS / f"times-{min(self.tiers)}.tsv").write_text("".join(lines))
