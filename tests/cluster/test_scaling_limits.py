@@ -277,8 +277,8 @@ def priority(name: str, value: int) -> dict[str, Any]:
 @pytest.mark.timeout(900)
 def test_hours_wake_the_model_in_the_morning_and_put_it_to_sleep_at_night(cluster: Cluster, namespace: str) -> None:
     """A day of two minutes: the hours are those of a cron, so a minute is the shortest."""
-    morning = time.gmtime(time.time() + 100)
-    night = time.gmtime(time.time() + 100 + 120)
+    morning = time.gmtime(time.time() + 150)
+    night = time.gmtime(time.time() + 150 + 120)
     hours = {
         "timezone": "Etc/UTC",
         "start": f"{morning.tm_min} * * * *",
