@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scripts.bench import local
-from scripts.cluster import Cluster, Image
+from scripts.cluster import Cluster, Image, wait_until
 from scripts.cluster.images import small_programs, with_libraries
 from scripts.cluster.libraries import MERGED_LINKS, shared_libraries
 from scripts.gateway.programs import haproxy
@@ -67,3 +67,29 @@ def apply(cluster: Cluster, action: str, namespace: str, values: Mapping[str, An
 def url(cluster: Cluster, namespace: str) -> str:
     """Base URL of the gateway's Service."""
     return local.service_url(cluster, "llm-gateway", namespace, port=80)
+
+
+def pods(cluster: Cluster, namespace: str) -> list[str]:
+    """The gateway's pods, those that are leaving aside."""
+    selector = "app.kubernetes.io/component=gateway"
+    found = cluster.get("pods", "--namespace", namespace, "--selector", selector)
+    return [pod["metadata"]["name"] for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+
+def wait_for_servers(cluster: Cluster, namespace: str, model: str, count: int) -> None:
+    """Waits until every pod of the gateway sends requests to so many pods of a model.
+
+    Right after Ready it may not have asked the cluster's DNS for their names yet.
+    """
+    line = f'haproxy_backend_active_servers{{proxy="model-{model}"}} {count}'
+
+    def known(pod: str) -> bool:
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}:8405/proxy/metrics?scope=backend"
+        return line in cluster.kubectl("get", f"--raw={path}", check=False)
+
+    wait_until(
+        f"the gateway knows {count} pods of {model}",
+        lambda: all(known(pod) for pod in pods(cluster, namespace)),
+        seconds=90,
+        pause=0.5,
+    )

@@ -36,7 +36,6 @@ SUSPECTED_SECONDS = 10
 
 KEYS = "llm-gateway-keys"
 TENANT = "everybody"
-GATEWAY = "app.kubernetes.io/component=gateway"
 MODEL: dict[str, Any] = {
     "replicas": 3,
     "shutdown": {"drainSeconds": TIMING.drain},
@@ -93,24 +92,13 @@ def accepted(scenario: Scenario, key: str, tries: int = 8) -> set[int]:
 
 
 def answers(scenario: Scenario) -> None:
-    """Waits until the gateway knows all three pods: right after Ready it may not have asked for names yet."""
-
-    def all_known() -> bool:
-        line = 'haproxy_backend_active_servers{proxy="model-m"} 3'
-        return all(line in metrics(scenario, pod) for pod in gateway_pods(scenario))
-
-    wait_until("the gateway knows three pods", all_known, seconds=90, pause=0.5)
-
-
-def metrics(scenario: Scenario, pod: str) -> str:
-    """The gateway's own figures."""
-    path = f"/api/v1/namespaces/{scenario.namespace}/pods/{pod}:8405/proxy/metrics?scope=backend"
-    return scenario.cluster.kubectl("get", f"--raw={path}", check=False)
+    """Waits until the gateway knows all three pods."""
+    gateway.wait_for_servers(scenario.cluster, scenario.namespace, "m", 3)
 
 
 def gateway_pods(scenario: Scenario) -> list[str]:
-    found = scenario.cluster.get("pods", "--namespace", scenario.namespace, "--selector", GATEWAY)
-    return [pod["metadata"]["name"] for pod in found if "deletionTimestamp" not in pod["metadata"]]
+    """The gateway's pods, those that are leaving aside."""
+    return gateway.pods(scenario.cluster, scenario.namespace)
 
 
 def rolled_out(scenario: Scenario, deployment: str) -> None:

@@ -38,6 +38,7 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     with cluster.namespace("scaling-gateway") as namespace:
         values = {"models": {"m": local.overlay(local.DOUBLE, MODEL)}}
         gateway.apply(cluster, "install", namespace, values, "--wait", "--timeout", "3m")
+        gateway.wait_for_servers(cluster, namespace, "m", 1)
         yield namespace
 
 
@@ -70,8 +71,6 @@ def test_load_behind_a_limit_for_each_replica_scales_though_no_engine_has_a_queu
 
         wait_until("three replicas are ready", grown, seconds=120, pause=0.5)
         traffic.wait_for_requests(len(traffic.requests) + 50)
-        traffic.tell("stop")
-        traffic.wait_for("all have ended", lambda: traffic.status["in_flight"] == 0)
     report = traffic.report()
     decision = timeline.since(began, wanted=3)
     record(

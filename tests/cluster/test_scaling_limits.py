@@ -81,8 +81,6 @@ def test_a_step_is_answered_within_the_target_of_the_defaults(cluster: Cluster, 
     ):
         began = time.time()
         wait_until("three replicas are ready", lambda: timeline.since(began, ready=3), seconds=200)
-        traffic.tell("stop")
-        traffic.wait_for("all have ended", lambda: traffic.status["in_flight"] == 0)
     decision, serving = timeline.since(began, wanted=3), timeline.since(began, ready=3)
     assert decision is not None
     assert serving is not None
@@ -108,8 +106,6 @@ def test_a_ramp_is_followed_upwards_and_nothing_is_lost(cluster: Cluster, namesp
         began = time.time()
         wait_until("three replicas are ready", lambda: timeline.since(began, ready=3), seconds=240)
         traffic.wait_for_requests(len(traffic.requests) + 100)
-        traffic.tell("stop")
-        traffic.wait_for("all have ended", lambda: traffic.status["in_flight"] == 0)
     report = traffic.report()
     late = report.percentile(0.95, lambda each: each.first - each.started)
     record(
