@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,6 +18,7 @@ from scripts.cluster.host import install
 from scripts.kubernetes_modules import crd_files
 from scripts.paths import CHARTS, REPO
 from scripts.platform_chart import assemble
+from scripts.ports import free_port
 
 NAMESPACE = "argocd"
 ENVIRONMENT = "test"
@@ -26,12 +26,6 @@ OVERLAY = f"gitops/argocd/overlays/{ENVIRONMENT}"
 
 QUICK: dict[str, Any] = {"shutdown": {"endpointSeconds": 0, "drainSeconds": 1}}
 """Values of every model here: the pods are gone as soon as they are not wanted."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class GitRepository:
@@ -135,6 +129,20 @@ class ArgoCD:
             status.get("health", {}).get("status", ""),
             operation.get("revision", ""),
         )
+
+    def patch(self, name: str, change: dict[str, Any]) -> None:
+        """Changes an Application, as Argo CD's command line and pages do."""
+        self.api.patch_namespaced_custom_object("argoproj.io", "v1alpha1", NAMESPACE, "applications", name, change)
+
+    def reconcile_sets(self) -> None:
+        """Lets the ApplicationSet controller do its work once more, and waits until it has."""
+        self.refresh()
+        note = "argocd.argoproj.io/application-set-refresh"
+
+        def done() -> bool:
+            return all(note not in body["metadata"].get("annotations", {}) for body in self.items("applicationsets"))
+
+        wait_until("the ApplicationSets have been looked at", done, seconds=60, pause=0.5)
 
     def operations(self, name: str) -> str:
         """When the last sync of an Application ended: it moves with every further one."""

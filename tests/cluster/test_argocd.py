@@ -114,6 +114,27 @@ def test_a_bad_version_keeps_the_old_pods_and_a_revert_brings_peace(argo: ArgoCD
     argo.wait_synced("qwen", argo.repository.git("rev-parse", "HEAD").strip())
 
 
+def test_a_model_is_rolled_back_at_once_and_stays_so_while_automated_sync_is_off(argo: ArgoCD) -> None:
+    before = argo.state("qwen")[2]
+    argo.repository.model("qwen", {"replicas": 2})
+    commit = argo.repository.commit("A change that turns out to be wrong")
+    argo.wait_synced("qwen", commit)
+    automated = (argo.application("qwen") or {})["spec"]["syncPolicy"]["automated"]
+    # What `argocd app set --sync-policy none` and `argocd app rollback` write.
+    argo.patch("qwen", {"spec": {"syncPolicy": {"automated": None}}})
+    argo.patch("qwen", {"operation": {"sync": {"revision": before}, "initiatedBy": {"username": "test"}}})
+    argo.wait("the model is as it was", lambda: argo.state("qwen")[2] == before)
+    argo.wait("one replica is wanted again", lambda: deployment(argo, "qwen")["spec"]["replicas"] == 1)
+    for _ in range(3):
+        argo.reconcile_sets()
+        assert "automated" not in (argo.application("qwen") or {})["spec"]["syncPolicy"]
+    assert deployment(argo, "qwen")["spec"]["replicas"] == 1
+    argo.repository.git("revert", "--no-edit", commit)
+    argo.patch("qwen", {"spec": {"syncPolicy": {"automated": automated}}})
+    argo.wait_synced("qwen", argo.repository.git("rev-parse", "HEAD").strip())
+    assert deployment(argo, "qwen")["spec"]["replicas"] == 1
+
+
 def test_a_model_cannot_make_what_belongs_to_the_cluster(argo: ArgoCD) -> None:
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "too-much"}}
     argo.repository.model("qwen", {"extraObjects": [{**role, "rules": []}]})
