@@ -4,12 +4,14 @@ The umbrella pins exact versions of its operators, so a key of theirs that is ty
 exists. What is recorded (``schemas/dependencies/<chart>.yaml``) is a tree of names. A name without anything below it is
 free there; one with the name of a shape (``scripts.schema.dependencies.SHAPES``) is held to that. Known are the keys of
 values.yaml, those that it has as comments to be taken in, and those that a template reads. ``open`` lists the maps that
-may have others besides: those that a template hands over whole, and those of inner charts that are not in the archive.
+may have others besides: those that a template hands over whole, and those of inner charts. Helm holds the umbrella's
+schema against the defaults of inner charts too, and their versions follow a range: a key that is new in one of them
+must not keep the umbrella from being installed.
 """
 
 import re
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,15 +112,13 @@ def tree(archive: Archive) -> tuple[dict[str, Tree], set[str]]:
     found = known_keys(archive.values)
     for name in archive.named:
         found.setdefault(name, {})
-    free = {name for name in archive.named if name not in archive.inner}
+    free = set(archive.named)
     for text in archive.templates:
         for path in sorted(read_keys(text)):
             _add(found, path)
         free |= {".".join(path) for path in handed_over(text) if isinstance(_at(found, path), dict)}
     for name, inner in archive.inner.items():
-        below, free_below = tree(inner)
-        found[name] = together(found[name], below)
-        free |= {f"{name}.{path}" for path in free_below}
+        found[name] = together(found[name], tree(inner)[0])
     found["global"] = None
     return found, {path for path in free if not any(path.startswith(f"{other}.") for other in free)}
 
@@ -150,11 +150,18 @@ def together(left: Tree, right: Tree) -> Tree:
     return left | {key: together(left[key], value) if key in left else value for key, value in right.items()}
 
 
-def more(keys: Tree, known: Tree) -> bool:
-    """Whether a tree has keys where another is closed and has not got them."""
-    if not isinstance(known, dict):
+def more(keys: Tree, known: Tree, free: Collection[str] = (), path: str = "") -> bool:
+    """Whether a tree has keys where another is closed and has not got them.
+
+    Args:
+        free: the other's open maps, by path.
+        path: where the trees stand.
+    """
+    if not isinstance(known, dict) or path in free:
         return False
-    return isinstance(keys, dict) and any(key not in known or more(below, known[key]) for key, below in keys.items())
+    return isinstance(keys, dict) and any(
+        key not in known or more(below, known[key], free, f"{path}.{key}".lstrip(".")) for key, below in keys.items()
+    )
 
 
 def _add(found: dict[str, Tree], path: Iterable[str]) -> None:

@@ -285,4 +285,8 @@ def remarks(archives: Mapping[str, Path], unknown: list[str]) -> Iterator[str]:
 def unrecorded_keys(archives: Mapping[str, Path]) -> list[str]:
     """Charts whose values have keys that the schema does not know: Helm would refuse the chart's own defaults."""
     fresh = {name: dependency_keys.record(dependency_keys.read(archive, name)) for name, archive in archives.items()}
-    return [name for name, found in fresh.items() if dependency_keys.more(found["keys"], recorded(name).keys)]
+    return [
+        name
+        for name, found in fresh.items()
+        if dependency_keys.more(found["keys"], recorded(name).keys, recorded(name).open)
+    ]

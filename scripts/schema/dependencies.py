@@ -101,16 +101,22 @@ def with_keys(node: Schema) -> Schema:
     return node | {"properties": known["properties"] | node.get("properties", {})}
 
 
-def _schema(chart: str, tree: Tree, path: str = "") -> Schema:
-    """What a part of a foreign chart's values is held to. ``x-foreign`` marks maps that take null for every key."""
+def _schema(chart: str, tree: Tree, path: str = "", *, is_open: bool = False) -> Schema:
+    """What a part of a foreign chart's values is held to. ``x-foreign`` marks maps that take null for every key.
+
+    Within an open map every map is open.
+    """
     free: Schema = {"x-free-map": f"values of the chart {chart}", "additionalProperties": True}
     if tree is None:
         return free
     if isinstance(tree, str):
         return SHAPES[tree] | {"x-foreign": True, "x-shape": tree}
-    below = {name: _schema(chart, child, f"{path}.{name}".lstrip(".")) for name, child in tree.items()}
+    is_open = is_open or path in recorded(chart).open
+    below = {
+        name: _schema(chart, child, f"{path}.{name}".lstrip("."), is_open=is_open) for name, child in tree.items()
+    }
     known: Schema = {"x-foreign": True, "properties": below}
-    return known | free if path in recorded(chart).open else known
+    return known | free if is_open else known
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,19 @@ def test_an_open_map_takes_what_is_no_near_miss() -> None:
     assert refused({"gpu-operator": {"daemonsets": {"hostPID": True}}}) == {}
 
 
+@pytest.mark.parametrize(
+    "path", [("grafana",), ("grafana", "sidecar", "dashboards"), ("kube-state-metrics", "prometheus")]
+)
+def test_a_chart_within_an_operators_may_have_keys_that_are_new(path: tuple[str, ...]) -> None:
+    """Its defaults are held against the umbrella's schema too, and its version follows a range."""
+    assert refused(stated(("kube-prometheus-stack", *path), {"brandNew": 1})) == {}
+
+
+def test_a_slip_in_a_chart_within_an_operators_is_refused() -> None:
+    slip = stated(("kube-prometheus-stack", "grafana", "sidecar", "dashboards"), {"enable": True})
+    assert [*refused(slip).values()] == ["Did you mean enabled?"]
+
+
 def test_maps_of_the_user_are_free() -> None:
     assert refused({"keda": {"podAnnotations": {"keda": {"any": "thing"}}}, "gpu-operator": {"global": {"x": 1}}}) == {}
 

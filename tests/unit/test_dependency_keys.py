@@ -101,11 +101,11 @@ INNER = {
 }
 
 
-def test_a_chart_within_has_the_keys_of_both_and_is_open_where_it_is_not_in_the_archive(tmp_path: Path) -> None:
+def test_a_chart_within_has_the_keys_of_both_and_is_open(tmp_path: Path) -> None:
     found = recorded(tmp_path, INNER)
     assert found["keys"]["inner"] == {"a": None, "c": {"d": None}, "global": None}
     assert found["keys"]["away"] == {"b": None}
-    assert found["open"] == ["away"]
+    assert found["open"] == ["away", "inner"]
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -125,3 +125,11 @@ def test_a_tree_has_more_where_the_other_is_closed_and_lacks_a_key() -> None:
     known: Tree = {"a": {"b": None}, "free": None}
     assert dependency_keys.more({"a": {"c": None}}, known)
     assert not dependency_keys.more({"a": {"b": {"x": None}}, "free": {"y": None}}, known)
+
+
+def test_what_is_new_in_an_open_map_is_nothing_more() -> None:
+    known: Tree = {"a": {"b": {"c": None}}}
+    fresh: Tree = {"a": {"b": {"new": None}}}
+    assert dependency_keys.more(fresh, known)
+    assert not dependency_keys.more(fresh, known, free={"a"})
+    assert not dependency_keys.more(fresh, known, free={"a.b"})
