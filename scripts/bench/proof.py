@@ -74,6 +74,13 @@ TABLES = {
         "Two versions behind one name, and replicas of several pods, under load.",
         {"what": "what happened", "requests": "requests", "lost": "lost", "took": "took", "note": "note"},
     ),
+    "platform": Table(
+        "The platform's release",
+        "The umbrella on an empty cluster: two models on the real engine and one that sleeps, gateway, tenants, KEDA, "
+        "the Prometheus Operator, its Prometheus and kube-state-metrics, all real; the charts around the operators are "
+        "stand-ins. `not restarted` are pods of the real engine that went through it.",
+        {"took": "took", "restarted": "not restarted", "note": "note"},
+    ),
 }  # fmt: skip
 """The tables by name, in the order of the page."""
 

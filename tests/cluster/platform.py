@@ -118,8 +118,9 @@ class Platform:
     def helm(self, action: str, *arguments: str, values: Mapping[str, Any] | None = None, version: int = 4) -> str:
         """Installs or upgrades the release."""
         given = self.values if values is None else values
-        words = (self.cluster, action, RELEASE, NAMESPACE, given, *arguments)
-        return local.helm(*words, chart=self.chart, version=version)
+        return local.helm(
+            self.cluster, action, RELEASE, NAMESPACE, given, *arguments, chart=self.chart, version=version
+        )
 
     def uninstall(self, *, version: int = 4) -> str:
         """Takes the release away and waits until it is gone."""
@@ -172,7 +173,7 @@ def umbrella(cluster: Cluster, folder: Path) -> Path:
     copytree(MODEL, folder / MODEL.name)
     archives = stand_ins.archives(cluster, folder / "archives")
     with deps_of(chart):
-        deps.fetch(folder=archives, record=True)
+        deps.fetch(folder=archives, record=False)
     return chart
 
 
@@ -184,4 +185,5 @@ def deps_of(chart: Path) -> Iterator[None]:
         patch.setattr(deps, "ARCHIVES", chart / "charts")
         patch.setattr(deps, "CRDS", chart / "crds")
         patch.setattr(deps, "HASHES", chart / "dependencies.sha256")
+        patch.setattr(deps, "KEYS", chart)
         yield

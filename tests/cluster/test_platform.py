@@ -21,8 +21,10 @@ import pytest
 
 from scripts import deps
 from scripts.bench import local
-from scripts.cluster import Cluster, CommandError, Settings, wait_until
+from scripts.bench.proof import Record
+from scripts.cluster import Cluster, CommandError, Settings, engine, wait_until
 from scripts.dashboards import DASHBOARDS
+from scripts.kubernetes_modules import KUBERNETES_VERSION
 from tests.cluster.conftest import NAME
 from tests.cluster.platform import (
     NAMESPACE,
@@ -35,6 +37,7 @@ from tests.cluster.platform import (
     three_models,
     umbrella,
 )
+from tests.cluster.scenario import versions
 from tests.monitoring.prometheus import Prometheus, selections
 from tests.render.platform import stored_bytes
 
@@ -64,9 +67,19 @@ def platform(empty_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -
     made = Platform(cluster, chart, {**VALUES, "models": three_models(cluster)})
     cluster.kubectl("create", "namespace", NAMESPACE)
     made.make_keys()
+    began = time.monotonic()
     made.helm("install", "--wait", "--timeout", "10m")
+    record("helm install, from zero", began)
     made.wait_for_gateway("chat", "code", "sleepy")
     return made
+
+
+def record(scenario: str, began: float, **figures: Any) -> None:
+    """Keeps what a step took, for docs/proof.md."""
+    names = {"Kubernetes": KUBERNETES_VERSION, "vLLM": f"{engine.version()} (CPU)"}
+    names |= versions("keda-operator", "prometheus-operator", "prometheus", "helm")
+    figures["took"] = f"{time.monotonic() - began:.0f} s"
+    Record("platform", scenario, "real", figures, names).write()
 
 
 def client(platform: Platform, tenant: str) -> openai.OpenAI:
@@ -326,7 +339,7 @@ def test_crds_upgrade_brings_back_what_an_older_version_did_not_have(
 
 
 def test_an_upgrade_that_adds_a_model_restarts_no_other_and_a_rollback_takes_it_away(platform: Platform) -> None:
-    before, models = running(platform), platform.values["models"]
+    before, models, began = running(platform), platform.values["models"], time.monotonic()
     more = {**models["sleepy"], "autoscaling": {}, "model": {**models["sleepy"]["model"], "servedNames": ["acme/more"]}}
     platform.helm(
         "upgrade", "--wait", "--timeout", "3m", values={**platform.values, "models": {**models, "more": more}}
@@ -335,6 +348,7 @@ def test_an_upgrade_that_adds_a_model_restarts_no_other_and_a_rollback_takes_it_
     platform.cluster.helm("rollback", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout", "3m")
     assert not platform.cluster.kubectl("get", "deployment", "more", "--namespace", NAMESPACE, "--ignore-not-found")
     assert running(platform) == before
+    record("upgrade that adds a model, and its rollback", began, restarted="2 of 2")
 
 
 MOVED: dict[str, Any] = {
@@ -345,17 +359,22 @@ MOVED: dict[str, Any] = {
             "gateway": {
                 "service": f"{RELEASE}-gateway-internal",
                 "namespace": NAMESPACE,
-                "podLabels": {"app.kubernetes.io/instance": RELEASE, "app.kubernetes.io/component": "gateway"},
+                "podLabels": {
+                    "app.kubernetes.io/name": "llm-platform",
+                    "app.kubernetes.io/instance": RELEASE,
+                    "app.kubernetes.io/component": "gateway",
+                },
             }
         },
         "prometheus": {"serverAddress": f"http://prometheus-operated.{NAMESPACE}.svc:9090"},
     },
     "monitoring": {"podMonitor": {"enabled": True}, "rules": {"enabled": True}},
+    "networkPolicy": {"ingress": {"monitoringNamespaces": [NAMESPACE]}},
 }
 
 
 def test_a_model_moves_into_a_release_of_its_own_without_a_restart(platform: Platform) -> None:
-    before, models = running(platform), platform.values["models"]
+    before, models, began = running(platform), platform.values["models"], time.monotonic()
     kept = local.overlay(models["chat"], {"commonAnnotations": {"helm.sh/resource-policy": "keep"}})
     platform.helm("upgrade", values={**platform.values, "models": {**models, "chat": kept}})
     platform.values["models"] = {name: entry for name, entry in models.items() if name != "chat"}
@@ -367,6 +386,7 @@ def test_a_model_moves_into_a_release_of_its_own_without_a_restart(platform: Pla
     owned = platform.cluster.get("deployment", "chat", "--namespace", TENANT)["metadata"]["annotations"]
     assert (owned["meta.helm.sh/release-name"], owned.get("helm.sh/resource-policy")) == ("chat", None)
     assert running(platform) == before
+    record("a model moved into a release of its own", began, restarted="2 of 2")
     platform.wait_for_gateway("chat", "code")
     assert ask(platform, "team-a", "acme/chat").model == "acme/chat"
 
@@ -386,7 +406,9 @@ def test_a_model_of_its_own_release_goes_with_all_that_is_its(platform: Platform
 def test_uninstall_with_a_live_scaler_hangs_nowhere_and_keeps_what_people_want_kept(platform: Platform) -> None:
     cluster = platform.cluster
     assert cluster.get("scaledobject", "sleepy", "--namespace", NAMESPACE)["metadata"]["finalizers"]
+    began = time.monotonic()
     platform.uninstall()
+    record("uninstall with a live scaler", began)
     assert cluster.get("scaledobjects", "--all-namespaces") == []
     owned = "app.kubernetes.io/part-of=" + RELEASE
     kinds = "deployments,services,roles,rolebindings,jobs,networkpolicies,configmaps,clusterroles,apiservices"
