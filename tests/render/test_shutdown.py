@@ -2,6 +2,7 @@
 
 import pytest
 
+from scripts.paths import CHARTS
 from scripts.render import Object, Render, RenderError
 from tests.render.chart import Values, engine, flag, model, pod
 from tests.render.variants import GROUP
@@ -95,9 +96,12 @@ def test_drain_that_an_old_engine_cannot_do_is_refused() -> None:
 def test_worker_of_a_group_stays_until_its_leader_has_drained() -> None:
     halves = model(GROUP).one("LeaderWorkerSet")["spec"]["leaderWorkerTemplate"]
     leader, worker = (halves[half]["spec"] for half in ("leaderTemplate", "workerTemplate"))
-    assert pre_stop(worker["containers"][0]) >= pre_stop(leader["containers"][0]) + 90
+    *_, script, port, seconds = worker["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert script == (CHARTS / "vllm-model" / "files" / "leader_end.py").read_text()
+    assert int(port) == leader["containers"][0]["ports"][0]["containerPort"]
+    assert int(seconds) >= pre_stop(leader["containers"][0]) + 90
     for spec in (leader, worker):
-        assert spec["terminationGracePeriodSeconds"] > pre_stop(spec["containers"][0])
+        assert spec["terminationGracePeriodSeconds"] > int(seconds)
 
 
 def test_engine_is_the_first_process_of_its_container() -> None:

@@ -39,14 +39,23 @@ the one thing that the kubelet cannot expand, a product; exec hands PID 1 and it
 {{- end }}
 
 {{/*
-vllm-model.preStop: waits while endpoints are removed. A worker of a group stays until its leader has drained: it is told at
-the same time, and the leader's streams need it.
+vllm-model.preStop: waits while endpoints are removed. A worker of a group stays as long as its leader does and no longer: it may be
+told at the same time, and the leader's streams need it, or because the leader has gone. By the engine's own Python.
 */}}
 {{- define "vllm-model.preStop" -}}
 {{- $shutdown := fromYaml (include "vllm-model.shutdown" .root) -}}
 {{- $seconds := int $shutdown.endpointSeconds -}}
-{{- if eq .role "worker" -}}{{- $seconds = add $seconds $shutdown.drainSeconds -}}{{- end -}}
-{{- if gt (int $seconds) 0 }}
+{{- if eq .role "worker" }}
+lifecycle:
+  preStop:
+    exec:
+      command:
+        - python3
+        - -c
+        - {{ .root.Files.Get "files/leader_end.py" | quote }}
+        - {{ int .root.Values.engine.port | quote }}
+        - {{ add $seconds $shutdown.drainSeconds | quote }}
+{{- else if gt $seconds 0 }}
 lifecycle:
   preStop:
     sleep: {seconds: {{ $seconds }}}
