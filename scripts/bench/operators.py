@@ -14,7 +14,7 @@ import yaml
 
 from scripts import tools
 from scripts.cluster import Cluster, Image, wait_until
-from scripts.kubernetes_modules import crd_files, module_dir
+from scripts.kubernetes_modules import module_dir
 
 MANIFESTS = Path(__file__).with_name("manifests")
 
@@ -27,9 +27,6 @@ KEDA_IMAGES = {
 
 LWS_IMAGES = {"us-central1-docker.pkg.dev/k8s-staging-images/lws/lws": ("lws", "/manager")}
 ROLLOUTS_IMAGES = {"quay.io/argoproj/argo-rollouts": ("argo-rollouts", "/bin/rollouts-controller")}
-TRAEFIK_GROUP = ("--traefik-api-group=traefik.io", "--traefik-api-version=traefik.io/v1alpha1")
-"""What the controller of Argo Rollouts must be told of Traefik 3: its own default is the API group of Traefik 2."""
-
 MONITORING = "monitoring"
 PROMETHEUS = "http://prometheus.monitoring.svc:9090"
 PROMETHEUS_IMAGE = "localhost/prometheus"
@@ -119,20 +116,8 @@ def install_rollouts(cluster: Cluster) -> None:
         for each in objects:
             if each["kind"] in {"ServiceAccount", "Deployment", "Service", "ConfigMap", "Secret"}:
                 each["metadata"]["namespace"] = "argo-rollouts"
-            if each["kind"] == "Deployment":
-                each["spec"]["template"]["spec"]["containers"][0]["args"] = list(TRAEFIK_GROUP)
         apply_crds_first(cluster, objects)
     rolled_out(cluster, "argo-rollouts", "argo-rollouts")
-
-
-def install_traefik(cluster: Cluster) -> None:
-    """Installs Traefik, with its own definitions, if it is not there."""
-    if not is_there(cluster, "traefik", "traefik"):
-        image = ensure_image(cluster, "localhost/traefik", "traefik", "/traefik")
-        text = (MANIFESTS / "traefik.yaml").read_text().replace("IMAGE", image)
-        definitions = [yaml.load(file.read_text(), yaml.CSafeLoader) for file in crd_files("traefik")]
-        apply_crds_first(cluster, [*definitions, *yaml.load_all(text, yaml.CSafeLoader)])
-    rolled_out(cluster, "traefik", "traefik")
 
 
 def prometheus_objects(cluster: Cluster, interval: str, rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
