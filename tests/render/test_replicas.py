@@ -85,7 +85,7 @@ def test_behind_a_gateway_the_signal_is_demand() -> None:
     """The gateway's limit keeps requests waiting there; the engine's own queue stays near zero."""
     (trigger,) = scaled(wake=GATEWAY)["triggers"]
     assert trigger["type"] == "metrics-api"
-    assert trigger["metadata"]["url"] == "http://llm-gateway-demand.llm.svc:8404/demand/demo"
+    assert trigger["metadata"]["url"] == "http://llm-gateway-internal.llm.svc:8404/demand/demo"
     assert trigger["metadata"]["aggregationType"] == "sum"
     assert trigger["metadata"]["activationTargetValue"] == "0"
 
@@ -258,6 +258,12 @@ def test_pods_that_pull_ahead_are_not_taken_for_replicas() -> None:
     selectors.append(made.one("PodDisruptionBudget")["spec"]["selector"]["matchLabels"])
     for selector in selectors:
         assert not selector.items() <= labels
+
+
+def test_a_surge_of_0_that_the_canary_states_is_kept() -> None:
+    """Sprig's merge takes 0 for "not said", and the strategy's default is 1."""
+    made = model({"workload": {"kind": "Rollout", "canary": {"maxSurge": 0, "maxUnavailable": 1}}})
+    assert made.one("Rollout")["spec"]["strategy"]["canary"]["maxSurge"] == 0
 
 
 def test_canary_grows_in_steps() -> None:

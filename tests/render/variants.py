@@ -8,7 +8,7 @@ from typing import Any
 Values = dict[str, Any]
 
 KEDA: Values = {"type": "keda", "prometheus": {"serverAddress": "http://prometheus.monitoring.svc:9090"}}
-GATEWAY: Values = {"gateway": {"service": "llm-gateway-demand", "namespace": "llm"}}
+GATEWAY: Values = {"gateway": {"service": "llm-gateway-internal", "namespace": "llm"}}
 SHARED: Values = {"type": "claim", "accessModes": ["ReadWriteMany"], "storageClassName": "efs-sc"}
 GROUP: Values = {
     "parallelism": {"tensor": 8, "pipeline": 2, "nodes": 2},
@@ -60,6 +60,7 @@ VARIANTS: dict[str, Values] = {
             "gcs": {"uri": "gs://bucket/llama", "mode": "copy", "credentialsSecret": "gcs"},
         }
     },
+    "weights in the engine's image": {"weights": {"source": "engineImage"}},
     "image volume": {
         "weights": {"source": "image", "image": {"reference": "registry.example.com/llama:1", "path": "m"}}
     },
@@ -137,6 +138,9 @@ VARIANTS: dict[str, Values] = {
             },
         }
     },
+    "keda that logs in": {
+        "autoscaling": {**KEDA, "prometheus": {**KEDA["prometheus"], "authentication": {"name": "prometheus"}}}
+    },
     "scaled to zero by a gateway": {"autoscaling": {**KEDA, "minReplicas": 0, "wake": GATEWAY}},
     "group scaled to zero": {**GROUP, "autoscaling": {**KEDA, "minReplicas": 0, "wake": GATEWAY}},
     "rollout scaled": {"workload": {"kind": "Rollout"}, "autoscaling": KEDA},
@@ -180,7 +184,11 @@ VARIANTS: dict[str, Values] = {
         "monitoring": {"podMonitor": {"enabled": True}, "rules": {"enabled": True}, "dashboard": {"enabled": True}},
         "autoscaling": {**KEDA, "minReplicas": 0, "wake": GATEWAY},
     },
+    "watched for idle replicas": {
+        "monitoring": {"rules": {"enabled": True, "alerts": {"idleReplicas": {"enabled": True}}}}
+    },
     # The rest
+    "test in an image of its own": {"test": {"image": {"repository": "registry.example.com/python", "tag": "3.12"}}},
     "quota": {"resourceQuota": {"enabled": True}},
     "identity": {"serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/llm"}}},
     "given identity": {"serviceAccount": {"create": False, "name": "llm"}},

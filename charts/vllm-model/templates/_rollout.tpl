@@ -26,7 +26,8 @@ spec:
 {{- end }}
 
 {{/*
-vllm-model.canary: what workload.canary says, over the chart's own steps, Services and analysis.
+vllm-model.canary: what workload.canary says, over the chart's own steps, Services and analysis. Key by key:
+Sprig's merge would take maxSurge 0 for "not said".
 The analysis runs from the first weight on until the last step, so that it judges the new version while it has traffic.
 */}}
 {{- define "vllm-model.canary" -}}
@@ -42,7 +43,8 @@ The analysis runs from the first weight on until the last step, so that it judge
 {{- $hash := dict "name" "hash" "valueFrom" (dict "podTemplateHashValue" "Latest") -}}
 {{- $own = merge $own (dict "analysis" (dict "startingStep" 1 "templates" (list (dict "templateName" (include "vllm-model.canaryName" .))) "args" (list $hash))) -}}
 {{- end -}}
-{{- toYaml (merge (deepCopy .Values.workload.canary) $own) -}}
+{{- range $key, $said := .Values.workload.canary -}}{{- $_ := set $own $key $said -}}{{- end -}}
+{{- toYaml $own -}}
 {{- end }}
 
 {{- define "vllm-model.stableName" -}}
