@@ -14,7 +14,7 @@ Rules of scaling (which triggers are on: vllm-model.enabledTriggers in _scaling.
 {{- $found = append $found (include "vllm-model.problem" (list "autoscaling.triggers: no trigger is on, so nothing would ever scale." (dict "autoscaling" (dict "triggers" (dict "waitingRequests" (dict "enabled" true)))))) -}}
 {{- end -}}
 {{- if and (has "demand" $on) (not $scaling.wake.gateway.service) -}}
-{{- $found = append $found (include "vllm-model.problem" (list "autoscaling.triggers.demand: demand is counted by a gateway, and autoscaling.wake names none." (dict "autoscaling" (dict "wake" (dict "gateway" (dict "service" "llm-gateway-demand" "namespace" "llm")))))) -}}
+{{- $found = append $found (include "vllm-model.problem" (list "autoscaling.triggers.demand: demand is counted by a gateway, and autoscaling.wake names none." (dict "autoscaling" (dict "wake" (dict "gateway" (dict "service" "llm-gateway-internal" "namespace" "llm-platform")))))) -}}
 {{- end -}}
 {{- $found = concat $found (fromJsonArray (include (printf "vllm-model.problems.%s" $scaling.type) (dict "root" . "on" $on))) -}}
 {{- end -}}
@@ -30,7 +30,7 @@ Rules of scaling (which triggers are on: vllm-model.enabledTriggers in _scaling.
 {{- end -}}
 {{- if eq (int $scaling.minReplicas) 0 -}}
 {{- if not (or (has "demand" .on) (has "cron" .on) (has "custom" .on)) -}}
-{{- $found = append $found (include "vllm-model.problem" (list "autoscaling.minReplicas: 0, and nothing can wake the model: every other trigger reads metrics of running pods, and a model at zero has none." (dict "autoscaling" (dict "wake" (dict "gateway" (dict "service" "llm-gateway-demand" "namespace" "llm")))))) -}}
+{{- $found = append $found (include "vllm-model.problem" (list "autoscaling.minReplicas: 0, and nothing can wake the model: every other trigger reads metrics of running pods, and a model at zero has none." (dict "autoscaling" (dict "wake" (dict "gateway" (dict "service" "llm-gateway-internal" "namespace" "llm-platform")))))) -}}
 {{- end -}}
 {{- $least := add (include "vllm-model.startupBudgetSeconds" .root | int) 60 -}}
 {{- with $scaling.keda.cooldownPeriod -}}
