@@ -107,7 +107,7 @@ def compile_tool(go: Path, tool: Tool, output: Path) -> None:
         )
     if result.returncode != 0:
         raise UserError(
-            f"{tool.name} {tool.version} could not be built from tools/{tool.module}",
+            f"{tool.name} {tool.version} could not be built from tools/{tool.folder.name}",
             why="\n".join(log.read_text().splitlines()[-15:]),
             fix=f"the whole log: {log}; the Go module proxy (go env GOPROXY) must be reachable for a first build",
         )

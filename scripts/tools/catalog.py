@@ -17,9 +17,10 @@ class Tool:
 
     Attributes:
         name: the name of the program, also its name in the ``bin`` folder of the cache.
-        module: folder under ``tools/`` whose ``go.mod`` pins it. Tools share one only if their dependencies agree.
         package: import path of the ``main`` package.
         version_of: the module path whose version is the version of the tool.
+        module: folder under ``tools/`` whose ``go.mod`` pins it; by default the one of the tool's name. Tools share one
+            only if their dependencies agree.
         stamps: variables set at link time; ``{version}`` is the tool's version, ``{kube_minor}`` the minor version of
             the Kubernetes client library it is built with.
         links: further names under which the program is called.
@@ -28,9 +29,9 @@ class Tool:
     """
 
     name: str
-    module: str
     package: str
     version_of: str
+    module: str = ""
     stamps: Mapping[str, str] = field(default_factory=dict)
     links: tuple[str, ...] = ()
     plugin: str = ""
@@ -39,7 +40,7 @@ class Tool:
     @property
     def folder(self) -> Path:
         """The folder of the Go module that pins the tool."""
-        return MODULES / self.module
+        return MODULES / (self.module or self.name)
 
     @cached_property
     def version(self) -> str:
@@ -114,7 +115,6 @@ HELM3_STAMPS = {
 CHARTS = [
     Tool(
         name="helm",
-        module="helm",
         package="helm.sh/helm/v4/cmd/helm",
         version_of="helm.sh/helm/v4",
         stamps={
@@ -125,7 +125,6 @@ CHARTS = [
     ),
     Tool(
         name="helm3",
-        module="helm3",
         package="helm.sh/helm/v3/cmd/helm",
         version_of="helm.sh/helm/v3",
         stamps={
@@ -137,14 +136,12 @@ CHARTS = [
     ),
     Tool(
         name="helm-unittest",
-        module="helm-unittest",
         package="github.com/helm-unittest/helm-unittest/cmd/helm-unittest",
         version_of="github.com/helm-unittest/helm-unittest",
         plugin="untt",
     ),
     Tool(
         name="kubeconform",
-        module="kubeconform",
         package="github.com/yannh/kubeconform/cmd/kubeconform",
         version_of="github.com/yannh/kubeconform",
         stamps={"main.version": "{version}"},
@@ -152,7 +149,6 @@ CHARTS = [
     ),
     Tool(
         name="crane",
-        module="crane",
         package="github.com/google/go-containerregistry/cmd/crane",
         version_of="github.com/google/go-containerregistry",
         stamps={"github.com/google/go-containerregistry/cmd/crane/cmd.Version": "{version}"},
@@ -170,7 +166,6 @@ CHARTS = [
 CLUSTER = [
     Tool(
         name="kube",
-        module="kube",
         package="./cmd/kube",
         version_of="k8s.io/kubernetes",
         stamps=KUBERNETES_STAMPS,
@@ -187,27 +182,23 @@ CLUSTER = [
     Tool(name="pause", module="kube", package="./cmd/pause", version_of="k8s.io/kubernetes", minutes=0.2),
     Tool(
         name="etcd",
-        module="etcd",
         package="go.etcd.io/etcd/server/v3",
         version_of="go.etcd.io/etcd/server/v3",
     ),
     Tool(
         name="coredns",
-        module="coredns",
         package="github.com/coredns/coredns",
         version_of="github.com/coredns/coredns",
         minutes=2,
     ),
     Tool(
         name="kwok",
-        module="kwok",
         package="sigs.k8s.io/kwok/cmd/kwok",
         version_of="sigs.k8s.io/kwok",
         minutes=1.7,
     ),
     Tool(
         name="local-path-provisioner",
-        module="local-path-provisioner",
         package="github.com/rancher/local-path-provisioner",
         version_of="github.com/rancher/local-path-provisioner",
         stamps={"main.VERSION": "{version}"},
@@ -220,7 +211,6 @@ KEDA_STAMPS = {"github.com/kedacore/keda/v2/version.Version": "{version}"}
 SCALING = [
     Tool(
         name="engine-double",
-        module="engine-double",
         package="./cmd/engine-double",
         version_of="github.com/prometheus/client_golang",
         minutes=0.3,
@@ -238,14 +228,12 @@ SCALING = [
     ),
     Tool(
         name="prometheus",
-        module="prometheus",
         package="github.com/prometheus/prometheus/cmd/prometheus",
         version_of="github.com/prometheus/prometheus",
         minutes=3,
     ),
     Tool(
         name="prometheus-operator",
-        module="prometheus-operator",
         package="github.com/prometheus-operator/prometheus-operator/cmd/operator",
         version_of="github.com/prometheus-operator/prometheus-operator",
         minutes=2,
@@ -259,33 +247,29 @@ SCALING = [
     ),
     Tool(
         name="kube-state-metrics",
-        module="kube-state-metrics",
         package="k8s.io/kube-state-metrics/v2",
         version_of="k8s.io/kube-state-metrics/v2",
         minutes=2,
     ),
     Tool(
         name="prometheus-adapter",
-        module="prometheus-adapter",
         package="sigs.k8s.io/prometheus-adapter/cmd/adapter",
         version_of="sigs.k8s.io/prometheus-adapter",
         minutes=2,
     ),
     Tool(
         name="argo-rollouts",
-        module="argo-rollouts",
         package="github.com/argoproj/argo-rollouts/cmd/rollouts-controller",
         version_of="github.com/argoproj/argo-rollouts",
         minutes=4,
     ),
-    Tool(name="lws", module="lws", package="sigs.k8s.io/lws/cmd", version_of="sigs.k8s.io/lws", minutes=2),
+    Tool(name="lws", package="sigs.k8s.io/lws/cmd", version_of="sigs.k8s.io/lws", minutes=2),
 ]
 
 # The network of the local cluster enforces no NetworkPolicy: this one's policy controller does, where a test wants it.
 NETWORK = [
     Tool(
         name="kube-router",
-        module="kube-router",
         package="github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
         version_of="github.com/cloudnativelabs/kube-router/v2",
         minutes=2,
@@ -295,7 +279,6 @@ NETWORK = [
 GITOPS = [
     Tool(
         name="kustomize",
-        module="kustomize",
         package="sigs.k8s.io/kustomize/kustomize/v5",
         version_of="sigs.k8s.io/kustomize/kustomize/v5",
         stamps={"sigs.k8s.io/kustomize/api/provenance.version": "{version}"},
@@ -303,7 +286,6 @@ GITOPS = [
     ),
     Tool(
         name="argocd",
-        module="argocd",
         package="./cmd/argocd",
         version_of="github.com/argoproj/argo-cd/v3",
         stamps={"github.com/argoproj/argo-cd/v3/common.version": "{version}"},
@@ -317,7 +299,6 @@ GITOPS = [
     ),
     Tool(
         name="karpenter",
-        module="karpenter",
         package="sigs.k8s.io/karpenter/kwok",
         version_of="sigs.k8s.io/karpenter",
         minutes=2,

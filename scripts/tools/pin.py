@@ -50,4 +50,4 @@ def run_go(tool: Tool, *arguments: str) -> None:
     command: list[str | Path] = [find_go(), *arguments]
     result = subprocess.run(command, cwd=tool.folder, env=environment(), capture_output=True, text=True)
     if result.returncode != 0:
-        raise UserError(f"go {' '.join(arguments)} failed in tools/{tool.module}", why=result.stderr[-2000:])
+        raise UserError(f"go {' '.join(arguments)} failed in tools/{tool.folder.name}", why=result.stderr[-2000:])
