@@ -12,8 +12,18 @@ from scripts.console import console, seconds
 from scripts.paths import ARTIFACTS, TESTS
 
 CLUSTER = TESTS / "cluster"
-TRAFFIC = (TESTS / "gateway", TESTS / "unit" / "bench")
-"""Tests that send real requests and wait for what time brings: windows of limits, drains, queues."""
+TRAFFIC = tuple(
+    TESTS / path
+    for path in (
+        "gateway",
+        "unit/bench",
+        "unit/test_hub_download.py",
+        "unit/test_helm_test.py",
+        "monitoring/test_platform_live.py",
+        "examples/test_clients.py",
+    )
+)
+"""Tests that send real requests to real processes and wait for what time brings: windows of limits, drains, queues."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
