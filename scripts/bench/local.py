@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import yaml
 from scripts import tools
 from scripts.bench import double
 from scripts.bench.traffic import LOAD, Traffic
-from scripts.cluster import Cluster, Image, processes
+from scripts.cluster import Cluster, Image, images, processes
 from scripts.cluster.images import engine_reference
 from scripts.console import UserError
 from scripts.paths import CHARTS
@@ -38,6 +39,16 @@ DOUBLE: dict[str, Any] = {
     "networkPolicy": {"enabled": False},
 }
 """Values of a model on the engine's double. It asks for no GPU, so the node holds as many as a scenario wants."""
+
+DOUBLE_WITH_PYTHON: dict[str, Any] = {
+    "engine": {
+        "image": {
+            "repository": f"{double.REFERENCE.rpartition(':')[0]}-python",
+            "tag": double.REFERENCE.rpartition(":")[2],
+        }
+    }
+}
+"""On top of that: an image with Python, which a hook of a group's workers runs."""
 
 REAL: dict[str, Any] = yaml.safe_load((CHARTS.parent / "values" / "models" / "tiny-cpu.yaml").read_text())
 """Values of the tiny model on the real engine."""
@@ -61,6 +72,16 @@ def ensure_double(cluster: Cluster) -> str:
             Image(double.REFERENCE, ("vllm", "serve"), {"/usr/bin/vllm": program}, environment={"PATH": "/usr/bin"})
         )
     return double.REFERENCE
+
+
+def ensure_double_with_python(cluster: Cluster) -> None:
+    """Hands the node the double in an image that has Python, as the engine's has."""
+    repository, tag = DOUBLE_WITH_PYTHON["engine"]["image"].values()
+    if not cluster.has_image(f"{repository}:{tag}"):
+        base = images.python()
+        files = {**base.files, "/usr/bin/vllm": tools.ensure("engine-double")}
+        image = replace(base, reference=f"{repository}:{tag}", entrypoint=("vllm", "serve"), files=files)
+        cluster.import_image(image)
 
 
 def ensure_engine(cluster: Cluster, engine: str) -> dict[str, Any]:
