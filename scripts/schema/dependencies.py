@@ -112,9 +112,7 @@ def _schema(chart: str, tree: Tree, path: str = "", *, is_open: bool = False) ->
     if isinstance(tree, str):
         return SHAPES[tree] | {"x-foreign": True, "x-shape": tree}
     is_open = is_open or path in recorded(chart).open
-    below = {
-        name: _schema(chart, child, f"{path}.{name}".lstrip("."), is_open=is_open) for name, child in tree.items()
-    }
+    below = {name: _schema(chart, child, f"{path}.{name}".lstrip("."), is_open=is_open) for name, child in tree.items()}
     known: Schema = {"x-foreign": True, "properties": below}
     return known | free if is_open else known
 

@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from scripts.bench import double
 from scripts.bench.traffic import Traffic
 from scripts.paths import TESTS
+from scripts.ports import free_port
 
 
 def ask(engine: double.Double, path: str, body: dict[str, object] | None = None, key: str = "") -> tuple[int, str]:
@@ -212,7 +213,7 @@ def test_being_told_to_end_while_it_starts_is_an_interrupt() -> None:
      ["--data-parallel-size=2", "--data-parallel-size-local=1", "--data-parallel-start-rank=1", "--headless"]),
 ], ids=["pipeline", "data"])  # fmt: skip
 def test_a_group_serves_when_it_is_complete_and_dies_with_its_worker(leader: list[str], worker: list[str]) -> None:
-    port = double.free_port()
+    port = free_port()
     where = ["--master-addr=127.0.0.1", f"--master-port={port}", "--data-parallel-address=127.0.0.1"]
     where += [f"--data-parallel-rpc-port={port}"]
     if not leader[0].startswith("--data"):

@@ -12,6 +12,7 @@ import pytest
 from scripts.bench import double
 from scripts.bench.load import known_answer, parse_profile, rate_at
 from scripts.bench.traffic import Report, Traffic
+from scripts.ports import free_port
 
 HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 PIECE = '{"choices":[{"delta":{"content":"amber"}}]}'
@@ -76,7 +77,7 @@ def test_each_way_to_end_has_its_own_fate(answer: str, fate: str) -> None:
 
 
 def test_a_port_that_nobody_listens_on_is_unreachable() -> None:
-    fate, detail = fate_of(f"http://127.0.0.1:{double.free_port()}")
+    fate, detail = fate_of(f"http://127.0.0.1:{free_port()}")
     assert fate == "unreachable"
     assert "Connect" in detail
 
