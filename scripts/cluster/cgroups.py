@@ -11,6 +11,12 @@ from scripts.console import UserError
 
 ROOT = Path("/sys/fs/cgroup")
 
+WEIGHTS = {"cpu/{}/cpu.shares": 8 * 1024, "{}/cpu.weight": 8 * 100}
+"""Files of versions 1 and 2, and what is written to them: eight times the weight of a program beside the cluster.
+
+With the default weight all pods together would get as much of a busy machine as one compiler does.
+"""
+
 
 def hierarchies() -> list[Path]:
     """The mounted trees: one for version 2, one a controller for version 1."""
@@ -30,6 +36,7 @@ def make(settings: Settings) -> None:
             (tree / settings.cgroup).mkdir(exist_ok=True)
         if (ROOT / "cgroup.controllers").exists():
             hand_down_controllers(settings)
+        give_weight(settings)
     except OSError as error:
         raise UserError(
             f"the control group {settings.cgroup} could not be made: {error}",
@@ -43,6 +50,14 @@ def hand_down_controllers(settings: Settings) -> None:
     wanted = " ".join(f"+{name}" for name in (ROOT / "cgroup.controllers").read_text().split())
     for group in (ROOT, ROOT / settings.cgroup):
         (group / "cgroup.subtree_control").write_text(wanted)
+
+
+def give_weight(settings: Settings) -> None:
+    """Sees to it that pods get their part of a busy machine."""
+    for file, weight in WEIGHTS.items():
+        path = ROOT / file.format(settings.cgroup)
+        if path.exists():
+            path.write_text(str(weight))
 
 
 def remains(settings: Settings) -> list[Path]:

@@ -265,6 +265,18 @@ def test_in_the_one_tree_of_version_2_the_controllers_are_handed_down(
     assert (tmp_path / "groups" / settings.cgroup / "cgroup.subtree_control").read_text() == "+cpu +memory"
 
 
+@pytest.mark.parametrize(("file", "weight"), [("cpu/{}/cpu.shares", "8192"), ("{}/cpu.weight", "800")])
+def test_pods_weigh_more_than_a_program_beside_them(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, weight: str
+) -> None:
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path)
+    path = tmp_path / file.format(settings.cgroup)
+    path.parent.mkdir(parents=True)
+    path.write_text("of the kernel")
+    cgroups.make(settings)
+    assert path.read_text() == weight
+
+
 def test_control_groups_that_may_not_be_made_are_explained(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
