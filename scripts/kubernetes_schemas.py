@@ -16,9 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft7Validator, FormatChecker
-from jsonschema.exceptions import ValidationError
-
+from scripts.json_schema import Draft7Validator, FormatChecker, ValidationError
 from scripts.kubernetes_modules import MODULES, crd_files, crd_modules, module_dir
 from scripts.kubernetes_yaml import load_all
 from scripts.paths import CACHE

@@ -9,8 +9,8 @@ from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 import yaml
-from jsonschema import ValidationError
 
+from scripts.json_schema import ValidationError
 from scripts.paths import CHARTS
 from scripts.schema import dependencies
 from scripts.schema.sources import Schema

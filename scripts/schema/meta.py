@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from jsonschema import Draft7Validator
-
+from scripts.json_schema import Draft7Validator
 from scripts.paths import SCHEMAS
 from scripts.schema.sources import Schema, load, read_yaml, source_path
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
-from jsonschema import Draft7Validator, FormatChecker, ValidationError, validators
 
+from scripts.json_schema import Draft7Validator, FormatChecker, ValidationError, validators
 from scripts.schema import dependencies
 from scripts.schema.explain import Path, Problem, Refusal, explain
 from scripts.schema.generate import ChartSchema

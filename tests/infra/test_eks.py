@@ -7,8 +7,8 @@ from typing import Any
 
 import hcl2
 import pytest
-from jsonschema import Draft7Validator
 
+from scripts.json_schema import Draft7Validator
 from scripts.kubernetes_modules import module_dir
 from scripts.kubernetes_schemas import problems
 from scripts.kubernetes_yaml import load, load_all

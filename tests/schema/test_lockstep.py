@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft7Validator
 
+from scripts.json_schema import Draft7Validator
 from scripts.kubernetes_modules import MODULES
 from scripts.paths import CHARTS
 from scripts.schema import generate, kubernetes, lockstep, meta
