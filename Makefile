@@ -23,10 +23,10 @@ demo: env ## Start a cluster, helm install a model, stream an answer (VALUES=val
 test: test-fast test-traffic test-cluster ## Run every test but the long ones
 
 test-fast: env ## Run the tests that need no cluster and no time to pass
-	$(PYTEST) -n 2 --dist worksteal -m "not cluster and not traffic" $(ARGS)
+	$(PYTEST) -n 2 --dist worksteal -m "not cluster and not traffic" --ignore tests/cluster $(ARGS)
 
 test-traffic: env ## Run the tests that send real traffic without a cluster: gateway, load generator
-	$(PYTEST) -n 2 --dist worksteal -m traffic $(ARGS)
+	$(PYTEST) -n 2 --dist worksteal -m traffic --ignore tests/cluster $(ARGS)
 
 test-cluster: env ## Run the tests on the local cluster
 	$(PYTEST) -m "cluster and not long" tests/cluster $(ARGS)
