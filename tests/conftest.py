@@ -28,7 +28,8 @@ TRAFFIC = tuple(
 
 def pytest_configure(config: pytest.Config) -> None:
     """Starts the clock."""
-    config.pluginmanager.register(Timekeeper())
+    named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS and config.args != ["tests/cluster"]
+    config.pluginmanager.register(Timekeeper(whole=not (named or config.option.keyword)))
 
 
 def suite_of(nodeid: str) -> str:
@@ -43,9 +44,13 @@ class Timekeeper:
 
     A file below tests/cluster states its budget as ``BUDGET_SECONDS``. Going over it is shown, not failed: a machine
     may be slower than the one that the budget was made for.
+
+    Attributes:
+        whole: whether a whole tier runs, and not what somebody picked of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool) -> None:
+        self.whole = whole
         self.began = time.monotonic()
         self.times: dict[str, float] = defaultdict(float)
         self.budgets: dict[str, float] = {}
@@ -88,5 +93,5 @@ class Timekeeper:
         ARTIFACTS.mkdir(exist_ok=True)
         lines = [f"{suite}\t{took:.1f}\t{self.budgets.get(suite, '')}\n" for suite, took in sorted(self.times.items())]
         lines.append(f"{WHOLE}\t{time.monotonic() - self.began:.1f}\t\n")
-        if len(self.tiers) == 1:
+        if self.whole and len(self.tiers) == 1:
             (ARTIFACTS / f"times-{min(self.tiers)}.tsv").write_text("".join(lines))
