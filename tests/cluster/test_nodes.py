@@ -179,7 +179,7 @@ def test_a_zone_that_is_gone_is_made_up_for_in_the_zones_that_are_left(cluster: 
         )
     record(
         "zone gone without notice", replicas=6, before=before, after=spread(zoned), took=f"{time.time() - began:.0f} s",
-        note="its nodes are deleted, as a cloud's controller does; until the pods' garbage collector has seen that (40 s) "
+        note="its nodes are deleted, as a cloud's controller does; until the garbage collector has seen that (40 s) "
         "the replicas on them count as there, then they are made again",
     )  # fmt: skip
     assert before == "2 2 2"
