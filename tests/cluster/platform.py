@@ -15,9 +15,10 @@ from scripts.bench import gateway, local
 from scripts.cluster import Cluster, Image, wait_until
 from scripts.kubernetes_modules import KUBERNETES_VERSION
 from scripts.platform_chart import MODEL, UMBRELLA
-from tests.cluster import stand_ins
+from tests.cluster import collector, stand_ins
 
 RELEASE, NAMESPACE, TENANT = "llm", "llm-platform", "team-a"
+COLLECTOR = f"http://{collector.NAME}.{NAMESPACE}.svc"
 METRICS = f"/api/v1/namespaces/{NAMESPACE}/pods/{{}}:8405/proxy/metrics?scope=backend"
 KUBECTL, KUBECTL_TAG = "localhost/kubectl", f"v{KUBERNETES_VERSION}"
 QUICK = {"endpointSeconds": 2, "drainSeconds": 10}
@@ -34,6 +35,7 @@ CHAT: dict[str, Any] = {
         "triggers": {"waitingRequests": {"enabled": True}},
     },
     "monitoring": {"rules": {"alerts": {"idleReplicas": {"enabled": True}}}},
+    "tracing": {"endpoint": f"{COLLECTOR}:4317"},
 }
 """A model of a tenant, in the tenant's namespace, under a scaler that asks the gateway and Prometheus."""
 
@@ -55,6 +57,7 @@ VALUES: dict[str, Any] = {
         "service": {"type": "NodePort"},
         "podMonitor": {"interval": "5s"},
         "shutdown": {"endpointSeconds": 2, "drainSeconds": 20},
+        "tracing": {"enabled": True, "endpoint": f"{COLLECTOR}:4318"},
     },
     "vllm-model": {
         "shutdown": QUICK,

@@ -9,6 +9,7 @@ import base64
 import itertools
 import json
 import re
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from scripts.bench.proof import Record
 from scripts.cluster import Cluster, CommandError, Settings, engine, wait_until
 from scripts.dashboards import DASHBOARDS
 from scripts.kubernetes_modules import KUBERNETES_VERSION
+from tests.cluster import collector
 from tests.cluster.conftest import NAME
 from tests.cluster.platform import (
     NAMESPACE,
@@ -66,6 +68,7 @@ def platform(empty_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -
     chart = umbrella(cluster, tmp_path_factory.mktemp("umbrella"))
     made = Platform(cluster, chart, {**VALUES, "models": three_models(cluster)})
     cluster.kubectl("create", "namespace", NAMESPACE)
+    cluster.apply(collector.manifests(NAMESPACE))
     made.make_keys()
     began = time.monotonic()
     made.helm("install", "--wait", "--timeout", "10m")
@@ -105,7 +108,7 @@ def test_a_tenants_key_gets_an_answer_of_its_own_model(platform: Platform, tenan
     assert answer.choices[0].message.content.strip()
 
 
-@pytest.mark.parametrize(("tenant", "model"), zip(OWN, reversed(OWN.values()), strict=True))
+@pytest.mark.parametrize(("tenant", "model"), [*zip(OWN, reversed(OWN.values()), strict=True)])
 def test_a_tenants_key_is_refused_the_others_model_in_words_that_say_so(
     platform: Platform, tenant: str, model: str
 ) -> None:
@@ -131,16 +134,25 @@ def test_without_a_key_that_is_known_there_is_no_answer(platform: Platform, key:
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
 
 
-@pytest.mark.parametrize(("tenant", "model"), OWN.items())
-def test_a_stream_comes_piece_by_piece(platform: Platform, tenant: str, model: str) -> None:
+def arrivals(platform: Platform, tenant: str, model: str, tokens: int) -> list[float]:
+    """Seconds after the question at which the pieces of a stream came."""
     began = time.monotonic()
-    stream = ask(platform, tenant, model, max_tokens=200, stream=True, extra_body={"ignore_eos": True})
-    times = [time.monotonic() - began for chunk in stream if chunk.choices and chunk.choices[0].delta.content]
-    assert len(times) > 100
-    # Held back anywhere, pieces come in heaps: within a millisecond of the one before, the first one late.
-    at_once = sum(later - earlier < 0.001 for earlier, later in itertools.pairwise(times))
-    assert at_once < len(times) / 4
-    assert times[0] < times[-1] / 4
+    stream = ask(platform, tenant, model, max_tokens=tokens, stream=True, extra_body={"ignore_eos": True})
+    return [time.monotonic() - began for chunk in stream if chunk.choices and chunk.choices[0].delta.content]
+
+
+@pytest.mark.parametrize(("tenant", "model"), OWN.items())
+def test_a_stream_begins_long_before_it_ends(platform: Platform, tenant: str, model: str) -> None:
+    times = arrivals(platform, tenant, model, 1000)
+    assert len(times) > 500
+    assert times[0] < times[-1] / 2
+
+
+def test_tokens_that_are_made_one_by_one_arrive_one_by_one(platform: Platform) -> None:
+    """The double makes one each 20 ms, so that pieces which come together were held back on the way."""
+    times = arrivals(platform, "team-b", "acme/sleepy", 100)
+    together = sum(later - earlier < 0.005 for earlier, later in itertools.pairwise(times))
+    assert together < len(times) / 4
 
 
 # Guarded
@@ -290,7 +302,7 @@ def test_every_series_that_a_models_alerts_select_is_there(platform: Platform, p
     assert prometheus.silent(sorted(asked)) == []
 
 
-@pytest.mark.parametrize("expressions", panels())
+@pytest.mark.parametrize("expressions", [*panels()])
 def test_every_panel_that_needs_no_gpu_has_data(prometheus: Prometheus, expressions: list[str]) -> None:
     assert prometheus.silent(expressions) == []
 
@@ -298,6 +310,18 @@ def test_every_panel_that_needs_no_gpu_has_data(prometheus: Prometheus, expressi
 def test_what_a_model_costs_is_its_gpus_times_the_price(prometheus: Prometheus) -> None:
     (found,) = prometheus.query('model:llm_spend_per_hour:sum{model="chat"}')
     assert found["value"][1] == "0.8"
+
+
+def test_a_trace_leads_from_the_client_through_the_gateway_to_the_engine(platform: Platform) -> None:
+    trace, caller = secrets.token_hex(16), secrets.token_hex(8)
+    ask(platform, "team-a", "acme/chat", extra_headers={"traceparent": f"00-{trace}-{caller}-01"})
+
+    def spans() -> dict[str, collector.Span]:
+        return {span.service: span for span in collector.spans(platform.cluster, NAMESPACE) if span.trace == trace}
+
+    wait_until("both have sent their spans", lambda: len(spans()) == 2, seconds=60, pause=1)
+    gateway, engine = spans()["llm-gateway"], spans()["chat"]
+    assert (gateway.parent, engine.parent) == (caller, gateway.span)
 
 
 # Changed
