@@ -13,7 +13,7 @@ from zlib import crc32
 import yaml
 
 from scripts import tools
-from scripts.cluster import Cluster, Image, wait_until
+from scripts.cluster import Cluster, CommandError, Image, wait_until
 from scripts.kubernetes_modules import module_dir
 
 MANIFESTS = Path(__file__).with_name("manifests")
@@ -179,5 +179,12 @@ def query(cluster: Cluster, expression: str) -> list[dict[str, Any]]:
 
 
 def wait_for_series(cluster: Cluster, expression: str, seconds: float = 60) -> list[dict[str, Any]]:
-    """Waits until a query has a result."""
-    return wait_until(f"Prometheus knows {expression}", lambda: query(cluster, expression), seconds=seconds, pause=0.5)
+    """Waits until a query has a result; one that fails, of a Prometheus that starts anew, has none yet."""
+
+    def answer() -> list[dict[str, Any]]:
+        try:
+            return query(cluster, expression)
+        except CommandError:
+            return []
+
+    return wait_until(f"Prometheus knows {expression}", answer, seconds=seconds, pause=0.5)
