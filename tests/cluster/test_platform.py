@@ -191,7 +191,8 @@ def prometheus(platform: Platform) -> Iterator[Prometheus]:
         traffic(platform)
         asleep(platform)
         for expression in (
-            'rate(http_requests_total{status="5xx"}[1m]) > 0',
+            # Two scrapes of it: the first has all of the burst already, and no rate is above zero.
+            'rate(http_requests_total{status="5xx"}[1m])',
             "model:llm_gateway_budget_burn:rate6h",
             "namespace:llm_spend_per_hour:sum",
             "rate(model:llm_generation_tokens:rate1h[1m])",
@@ -206,9 +207,9 @@ def traffic(platform: Platform) -> None:
     for tenant, model in OWN.items():
         for _ in range(3):
             ask(platform, tenant, model)
-    with platform.cluster.port_forward("service/chat", 8000, namespace=TENANT) as url, ThreadPoolExecutor(8) as pool:
-        body = {"model": "acme/chat", "prompt": "where", "max_tokens": 100, "ignore_eos": True}
-        found = pool.map(lambda _: httpx.post(f"{url}/v1/completions", json=body, timeout=120).status_code, range(8))
+    with platform.cluster.port_forward("service/chat", 8000, namespace=TENANT) as url, ThreadPoolExecutor(16) as pool:
+        body = {"model": "acme/chat", "prompt": "where", "max_tokens": 200, "ignore_eos": True}
+        found = pool.map(lambda _: httpx.post(f"{url}/v1/completions", json=body, timeout=120).status_code, range(16))
         assert {200, 503} == set(found)
 
 
@@ -297,7 +298,8 @@ def test_every_variable_of_a_dashboard_has_choices(prometheus: Prometheus, path:
 def test_every_series_that_a_models_alerts_select_is_there(platform: Platform, prometheus: Prometheus) -> None:
     groups = platform.cluster.get("prometheusrule", "chat", "--namespace", TENANT)["spec"]["groups"]
     asked = {each for group in groups for rule in group["rules"] for each in selections(rule["expr"])}
-    asked = {each for each in asked if "DCGM_" not in each}
+    # A Deployment that is well has no such condition at all, and there is no GPU.
+    asked = {each for each in asked if not re.search("DCGM_|ReplicaFailure", each)}
     assert len(asked) > 10
     assert prometheus.silent(sorted(asked)) == []
 
