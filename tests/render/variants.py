@@ -60,7 +60,7 @@ VARIANTS: dict[str, Values] = {
             "gcs": {"uri": "gs://bucket/llama", "mode": "copy", "credentialsSecret": "gcs"},
         }
     },
-    "weights in the engine's image": {"weights": {"source": "engineImage"}},
+    "weights in the engine's image": {"weights": {"source": "engineImage", "engineImage": {"path": "/models/llama"}}},
     "image volume": {
         "weights": {"source": "image", "image": {"reference": "registry.example.com/llama:1", "path": "m"}}
     },
