@@ -43,7 +43,7 @@ from tests.cluster.scenario import versions
 from tests.monitoring.prometheus import Prometheus, selections
 from tests.render.platform import stored_bytes
 
-BUDGET_SECONDS = 360
+BUDGET_SECONDS = 420
 OWN = {"team-a": "acme/chat", "team-b": "acme/code"}
 """A model that each tenant may use. The other's it may not."""
 
