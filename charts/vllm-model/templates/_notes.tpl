@@ -17,6 +17,9 @@ vllm-model.notes: what a reader of these values should know and might not, as a 
 {{- if and (eq $scaling.type "keda") (eq (int $scaling.minReplicas) 0) -}}
 {{- $notes = append $notes (printf "One replica starts now, to prove that the model loads; without requests it sleeps after %s s. `helm test` needs it awake." (include "vllm-model.cooldownSeconds" .)) -}}
 {{- end -}}
+{{- if eq (include "vllm-model.kind" .) "Rollout" -}}
+{{- $notes = append $notes "Helm 4: upgrade with --server-side=false. Argo Rollouts writes to the Rollout and its two Services, and a server-side apply takes that for a conflict." -}}
+{{- end -}}
 {{- $exposed := or .Values.ingress.enabled .Values.route.enabled -}}
 {{- if .Values.networkPolicy.enabled -}}
 {{- $ingress := .Values.networkPolicy.ingress -}}
