@@ -120,8 +120,9 @@ def test_the_engine_runs_as_a_stranger_on_a_read_only_root(cluster: Cluster, nam
     assert "Read-only file system" in cluster.kubectl(*inside, "open('/written', 'w')", check=False)
 
 
+@pytest.mark.long
 def test_a_rolling_update_of_the_engine_loses_no_request(cluster: Cluster, namespace: str) -> None:
-    """Few requests, so that it fits every push; a hundred streams are in the long tier (test_nothing_lost_real.py)."""
+    """The same as test_nothing_lost_real.py does with a hundred streams, on the engine that is there already."""
     options = {"rate": 2, "tokens": 4, "streams": STREAMS, "stream_tokens": 900, "spread": 5}
     url = local.service_url(cluster, NAME, namespace)
     scenario = Scenario(cluster, namespace, url, engine="real", model=NAME, options=options)
@@ -134,7 +135,7 @@ def test_a_rolling_update_of_the_engine_loses_no_request(cluster: Cluster, names
             cluster.kubectl("rollout", "status", f"deployment/{NAME}", "-n", namespace, "--timeout=400s", seconds=410)
             cluster.wait("--for=delete", f"pod/{old}", "--namespace", namespace, seconds=150)
     outcome = scenario.keep("rolling update, few streams", traffic.report())
-    outcome.record(note="the one of every push")
+    outcome.record()
     assert len(outcome.in_flight) >= STREAMS
     assert outcome.report.not_ok() == [], outcome.report.summary()
 
