@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-traffic test-cluster test-cluster-long lint generate check-generated bench bench-planner \
+.PHONY: help demo test test-fast test-traffic test-exhaustive test-cluster test-cluster-long lint generate check-generated bench bench-planner \
         cluster-up cluster-down cluster-status tools deps crds-upgrade images package docs clean env
 
 CHARTS := .venv/bin/vllm-charts
@@ -20,13 +20,16 @@ env: ## Make the Python environment (every other target does it first)
 demo: env ## Start a cluster, helm install a model, stream an answer (VALUES=values/models/...)
 	@$(CHARTS) cluster demo --values $(VALUES)
 
-test: test-fast test-traffic test-cluster ## Run every test but the long ones
+test: test-fast test-traffic test-exhaustive test-cluster ## Run every test but the long ones
 
-test-fast: env ## Run the tests that need no cluster and no time to pass
-	$(PYTEST) -n 2 --dist worksteal -m "not cluster and not traffic" --ignore tests/cluster $(ARGS)
+test-fast: env ## Run the tests that need no cluster and take little
+	$(PYTEST) -n 2 --dist worksteal -m "not cluster and not traffic and not exhaustive" --ignore tests/cluster $(ARGS)
 
 test-traffic: env ## Run the tests that send real traffic without a cluster: gateway, load generator
 	$(PYTEST) -n 2 --dist worksteal -m traffic --ignore tests/cluster $(ARGS)
+
+test-exhaustive: env ## Run the tests that try every case: each knob of both charts turned
+	$(PYTEST) -n 2 --dist worksteal -m exhaustive --ignore tests/cluster $(ARGS)
 
 test-cluster: env ## Run the tests on the local cluster
 	$(PYTEST) -m "cluster and not long" tests/cluster $(ARGS)

@@ -72,7 +72,7 @@ class Timekeeper:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Counts set-up, test and tear-down."""
         self.times[suite_of(report.nodeid)] += report.duration
-        self.tiers.add(next((tier for tier in ("cluster", "traffic") if tier in report.keywords), "fast"))
+        self.tiers.add(next((tier for tier in ("cluster", "traffic", "exhaustive") if tier in report.keywords), "fast"))
 
     def pytest_terminal_summary(self) -> None:
         """Prints the table, and keeps it for the benchmark of the tiers."""

@@ -25,17 +25,17 @@ from scripts.schema.sources import Schema
 
 Values = Mapping[str, Any]
 
-CHART = CHARTS / "vllm-model"
-FAIL = re.compile(r'\{\{- fail (\(printf "\\n\\nvllm-model cannot render.*?\)) -\}\}')
+MODEL_CHART = CHARTS / "vllm-model"
+PLATFORM = CHARTS / "llm-platform"
+FAIL = re.compile(r'\{\{- fail (\(printf "\\n\\n[a-z-]+ cannot render.*?\)) -\}\}')
 PRINTED = """---
 apiVersion: v1
 kind: ConfigMap
 metadata: {{name: refused}}
 data: {{text: {{{{ {text} | quote }}}}}}
 """
-CASE = """\
-{{ include "vllm-model.objects" . }}
----
+OBJECTS = '{{ include "vllm-model.objects" . }}\n'
+NOTES = """\
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: notes}
@@ -46,24 +46,24 @@ CULPRIT = re.compile(r"knobs/charts/(case\d+)/")
 OWN_NAME = re.compile(r"\bcase\d+-0\.1\.0\b")
 
 
-def renders(cases: Sequence[Values]) -> list[str]:
+def renders(cases: Sequence[Values], chart: Path = MODEL_CHART) -> list[str]:
     """What Helm makes of the chart with each of the values, as text; an error where a template renders nothing."""
     found: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="knobs-") as scratch:
-        chart = Path(scratch, "knobs")
-        _write_library(chart)
+        parent = Path(scratch, "knobs")
+        _write_library(parent, chart)
         for number in range(len(cases)):
-            _write_case(chart / "charts" / f"case{number}")
+            _write_case(parent / "charts" / f"case{number}", chart)
         while True:
             left = {f"case{number}": case for number, case in enumerate(cases) if f"case{number}" not in found}
-            done = _helm(chart, left)
+            done = _helm(parent, left)
             if done.returncode == 0:
                 break
             culprit = CULPRIT.search(done.stderr)
             if culprit is None:
                 raise AssertionError(done.stderr)
             found[culprit[1]] = done.stderr
-            shutil.rmtree(chart / "charts" / culprit[1])
+            shutil.rmtree(parent / "charts" / culprit[1])
     parts: dict[str, list[str]] = defaultdict(list)
     for document in re.split(r"(?m)^---$", done.stdout):
         if source := SOURCE.search(document):
@@ -72,26 +72,43 @@ def renders(cases: Sequence[Values]) -> list[str]:
     return [found[f"case{number}"] for number in range(len(cases))]
 
 
-def _write_library(chart: Path) -> None:
+def _write_library(parent: Path, chart: Path) -> None:
     """The parent, and a subchart with all named templates and nothing to render."""
-    templates = chart / "charts" / "library" / "templates"
+    templates = parent / "charts" / "library" / "templates"
     templates.mkdir(parents=True)
-    (chart / "Chart.yaml").write_text("{apiVersion: v2, name: knobs, version: 0.1.0}")
+    (parent / "Chart.yaml").write_text("{apiVersion: v2, name: knobs, version: 0.1.0}")
     (templates.parent / "Chart.yaml").write_text("{apiVersion: v2, name: library, version: 0.1.0}")
-    for path in (CHART / "templates").glob("*.tpl"):
-        text = path.read_text(encoding="utf-8")
-        (templates / path.name).write_text(FAIL.sub(lambda match: "\n" + PRINTED.format(text=match[1]), text))
-    notes = (CHART / "templates" / "NOTES.txt").read_text(encoding="utf-8")
+    for source in {MODEL_CHART, chart}:
+        for number, path in enumerate(sorted((source / "templates").rglob("*.tpl"))):
+            text = path.read_text(encoding="utf-8")
+            changed = FAIL.sub(lambda match: "\n" + PRINTED.format(text=match[1]), text)
+            (templates / f"_{source.name}-{number}.tpl").write_text(changed)
+    notes = (chart / "templates" / "NOTES.txt").read_text(encoding="utf-8")
     (templates / "_notes-text.tpl").write_text('{{- define "notes" -}}\n' + notes + "\n{{- end }}\n")
 
 
-def _write_case(folder: Path) -> None:
-    (folder / "templates").mkdir(parents=True)
+def _write_case(folder: Path, chart: Path) -> None:
+    """The chart itself once more: all but its named templates."""
+    _copy_values(chart, folder)
+    (folder / "templates").mkdir()
+    (folder / "templates" / "notes.yaml").write_text(NOTES)
+    if chart == MODEL_CHART:
+        (folder / "templates" / "all.yaml").write_text(OBJECTS)
+        return
+    _copy_values(MODEL_CHART, folder / "charts" / MODEL_CHART.name)
+    for path in (chart / "templates").rglob("*.yaml"):
+        copy = folder / path.relative_to(chart)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+
+
+def _copy_values(chart: Path, folder: Path) -> None:
+    """What templates read of a chart: its values, its version and its files."""
+    folder.mkdir(parents=True)
     (folder / "Chart.yaml").write_text(f"{{apiVersion: v2, name: {folder.name}, version: 0.1.0, appVersion: '0.33.0'}}")
-    shutil.copy(CHART / "values.yaml", folder)
+    shutil.copy(chart / "values.yaml", folder)
     for files in ("files", "dashboards"):
-        shutil.copytree(CHART / files, folder / files)
-    (folder / "templates" / "all.yaml").write_text(CASE)
+        shutil.copytree(chart / files, folder / files)
 
 
 def _helm(chart: Path, cases: Mapping[str, Values]) -> subprocess.CompletedProcess[str]:
@@ -147,14 +164,14 @@ def set_at(base: Values, path: Sequence[str], value: Any) -> dict[str, Any]:
     return values.coalesce(dict(base), value)
 
 
-def unread(knobs: Sequence[Knob], context: Values) -> list[Knob]:
+def unread(knobs: Sequence[Knob], context: Values, chart: Path = MODEL_CHART) -> list[Knob]:
     """Knobs that change nothing of what is rendered, whatever they are turned to, beside the values of a context."""
     left = list(knobs)
     for attempt in range(max((len([*turned(knob)]) for knob in knobs), default=0)):
         turns = [(knob, value) for knob in left for value in [*turned(knob)][attempt : attempt + 1]]
         if not turns:
             break
-        before, *after = renders([context, *(set_at(context, knob.path, value) for knob, value in turns)])
+        before, *after = renders([context, *(set_at(context, knob.path, value) for knob, value in turns)], chart)
         read = {knob.dotted for (knob, _), text in zip(turns, after, strict=True) if text != before}
         left = [knob for knob in left if knob.dotted not in read]
     return left
