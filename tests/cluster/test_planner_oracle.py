@@ -66,7 +66,7 @@ def question(name: str, tensor: int, length: int, in_flight: int, dtype: str) ->
 def test_full_sequences_at_once_are_those_of_vllms_own_specs() -> None:
     asked = json.dumps([question(*case) for case in CASES])
     # -P: the modules beside the script are none of its own.
-    command = [engine.ensure() / "bin" / "python3", "-P", ORACLE]
+    command: list[str | Path] = [engine.ensure() / "bin" / "python3", "-P", ORACLE]
     ran = subprocess.run(command, input=asked, capture_output=True, text=True, check=False, timeout=500)
     assert ran.returncode == 0, ran.stderr[-2000:]
     for case, said in zip(CASES, json.loads(ran.stdout.splitlines()[-1]), strict=True):
