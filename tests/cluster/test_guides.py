@@ -10,7 +10,7 @@ from scripts.bench.traffic import Traffic
 from scripts.cluster import Cluster, wait_until
 from tests.cluster.scenario import Scenario, Timing
 
-BUDGET_SECONDS = 600
+BUDGET_SECONDS = 720
 pytestmark = pytest.mark.long
 
 MANIFEST = Path(__file__).with_name("manifests") / "guide.yaml"

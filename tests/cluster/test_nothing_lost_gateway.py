@@ -21,7 +21,7 @@ from scripts.console import UserError
 from tests.cluster.pods import gone, pods, ready
 from tests.cluster.scenario import Scenario, Timing
 
-BUDGET_SECONDS = 300
+BUDGET_SECONDS = 1500
 
 pytestmark = pytest.mark.long
 TIMING = Timing(endpoint=35, drain=25)
