@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from scripts import tools
 from scripts.bench import gateway
 from scripts.chart_lint import umbrella_with_local_dependencies
@@ -29,6 +31,7 @@ def test_ct_install_brings_up_the_chart_and_its_helm_test_passes(cluster: Cluste
     assert "All charts installed successfully" in ct_install(cluster, namespace, MODEL)
 
 
+@pytest.mark.long  # the same again, for one chart that holds the other
 def test_ct_install_brings_up_the_umbrella_and_the_helm_test_of_its_model_passes(
     cluster: Cluster, namespace: str, tmp_path: Path
 ) -> None:
