@@ -20,6 +20,7 @@ SLOTS = 8
 THRESHOLD = 5
 """Waiting requests a replica, the chart's default."""
 
+MAXIMUM = 4
 BASE: dict[str, Any] = {
     "engine": {"flags": {"maxNumSeqs": SLOTS}},
     "shutdown": {"endpointSeconds": 5, "drainSeconds": 20},
@@ -27,7 +28,7 @@ BASE: dict[str, Any] = {
         "type": "keda",
         "preset": "responsive",
         "minReplicas": 1,
-        "maxReplicas": 4,
+        "maxReplicas": MAXIMUM,
         "prometheus": {"serverAddress": operators.PROMETHEUS},
     },
 }
@@ -75,22 +76,27 @@ class World:
         """Brings the model to a number of replicas that the load, which must run already, then keeps.
 
         The HPA is held there until Prometheus has seen the load on all of them: on what it saw before, of fewer
-        replicas or no load, it would take a replica away again.
+        replicas or no load, it would add or take away some.
         """
-        self.bound(count)
+        self.bound(count, count)
         words = ("scale", f"deployment/{self.name}", f"--replicas={count}", "--namespace", self.namespace)
         self.cluster.kubectl(*words)
         self.cluster.kubectl("rollout", "status", f"deployment/{self.name}", "-n", self.namespace, "--timeout=60s")
         series = f'vllm:num_requests_waiting{{namespace="{self.namespace}",pod=~"{self.name}-.*"}}'
         wanted = f"count({series}) == {count} and ceil(sum({series}) / {THRESHOLD}) == {count}"
-        operators.wait_for_series(self.cluster, wanted)
+        operators.wait_for_series(self.cluster, wanted, seconds=90)
         self.bound(1)
 
-    def bound(self, least: int) -> None:
-        """Sets the least number of replicas, and waits until the HPA has it from KEDA."""
-        self.patch(minReplicaCount=least)
+    def bound(self, least: int, most: int = MAXIMUM) -> None:
+        """Sets the least and the greatest number of replicas, and waits until the HPA has them from KEDA."""
+        self.patch(minReplicaCount=least, maxReplicaCount=most)
         hpa = ("hpa", f"keda-hpa-{self.name}", "--namespace", self.namespace)
-        wait_until("KEDA has told the HPA", lambda: self.cluster.get(*hpa)["spec"]["minReplicas"] == least, seconds=30)
+
+        def told() -> bool:
+            spec = self.cluster.get(*hpa)["spec"]
+            return bool((spec["minReplicas"], spec["maxReplicas"]) == (least, most))
+
+        wait_until("KEDA has told the HPA", told, seconds=30)
 
     def settled(self) -> None:
         """Waits until one replica is wanted and no more are there."""
