@@ -28,7 +28,8 @@ from scripts.dashboards import DASHBOARDS
 from scripts.kubernetes_modules import KUBERNETES_VERSION
 from tests.cluster import collector
 from tests.cluster.conftest import NAME
-from tests.cluster.platform import (
+from tests.cluster.scenario import versions
+from tests.cluster.whole_platform import (
     NAMESPACE,
     RELEASE,
     TENANT,
@@ -39,7 +40,6 @@ from tests.cluster.platform import (
     three_models,
     umbrella,
 )
-from tests.cluster.scenario import versions
 from tests.monitoring.prometheus import Prometheus, selections
 from tests.render.platform import stored_bytes
 
