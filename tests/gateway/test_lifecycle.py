@@ -48,6 +48,24 @@ def test_the_first_requests_after_a_wake_up_are_served_before_dns_knows_the_pod(
     engine.close()
 
 
+def test_a_pod_that_dns_does_not_know_yet_is_reached_through_the_service(make_world: MakeWorld) -> None:
+    """The cluster's DNS caches "no such name" for half a minute, and kube-proxy knows a ready pod within a second."""
+    world = make_world()
+    engine = Engine(asleep(world), world.port)
+    wait_until(lambda: world.ask().status_code == 200, what="an answer")
+    assert world.servers_up("tiny") == 0
+    engine.close()
+
+
+def test_without_a_pod_behind_the_service_there_is_503_at_once(make_world: MakeWorld) -> None:
+    world = make_world()
+    asleep(world)
+    wait_until(lambda: code(world.ask()) == (503, "model_unavailable"), what="the refusal")
+    began = time.monotonic()
+    assert code(world.ask()) == (503, "model_unavailable")
+    assert time.monotonic() - began < 0.5
+
+
 def test_a_model_that_does_not_wake_in_time_is_503(make_world: MakeWorld) -> None:
     world = make_world(merged(SLEEPS, {"gateway": {"hold": {"seconds": 2}}}))
     asleep(world)
