@@ -32,8 +32,14 @@ class OverGrpc(service.TraceServiceServicer):
         return messages.ExportTraceServiceResponse()
 
 class OverHttp(http.server.BaseHTTPRequestHandler):
+    def chunks(self):
+        while size := int(self.rfile.readline(), 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+
     def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = json.loads(b"".join(self.chunks()))
         for resource in body["resourceSpans"]:
             own = [(each["key"], each["value"]["stringValue"]) for each in resource["resource"]["attributes"]]
             for scope in resource["scopeSpans"]:

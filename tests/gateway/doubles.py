@@ -67,6 +67,18 @@ class Engine:
                 self.running -= 1
 
 
+def read_body(request: BaseHTTPRequestHandler) -> bytes:
+    """The body of a request, with a length or in chunks."""
+    if "content-length" in request.headers:
+        return request.rfile.read(int(request.headers["content-length"]))
+    parts = []
+    while size := int(request.rfile.readline(), 16):
+        parts.append(request.rfile.read(size))
+        request.rfile.readline()
+    request.rfile.readline()
+    return b"".join(parts)
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -80,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(health if self.path == "/health" else 404, {"path": self.path})
 
     def do_POST(self) -> None:
-        body = self._body()
+        body = read_body(self)
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.pod.seen.append({"path": self.path, "headers": headers, "body": body})
         with self.pod.working():
@@ -94,16 +106,6 @@ class _Handler(BaseHTTPRequestHandler):
                 self._stream()
             else:
                 self._send(200, {"served_by": self.pod.address, "path": self.path, "size": len(body)})
-
-    def _body(self) -> bytes:
-        if "content-length" in self.headers:
-            return self.rfile.read(int(self.headers["content-length"]))
-        parts = []
-        while size := int(self.rfile.readline(), 16):
-            parts.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(parts)
 
     def _send(self, status: int, answer: dict[str, Any]) -> None:
         data = json.dumps(answer).encode()

@@ -55,7 +55,7 @@ def test_a_pod_gets_no_more_at_once_than_it_takes_and_the_rest_waits(make_world:
     world = make_world(limited(2))
     pods = world.pods("tiny", 2)
     for pod in pods:
-        pod.delay = 0.3
+        pod.delay = 0.6
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: world.ask().status_code, range(8)))
     assert answers == [200] * 8

@@ -12,6 +12,7 @@ import pytest
 
 from scripts.gateway.process import wait_until
 from tests.gateway.conftest import TWO_TENANTS, MakeWorld, World, merged
+from tests.gateway.doubles import read_body
 
 CLIENTS = f"00-{'a' * 32}-{'b' * 16}-01"
 
@@ -26,7 +27,7 @@ class Collector:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                body = json.loads(read_body(self))
                 assert self.path == "/v1/traces"
                 for resource in body["resourceSpans"]:
                     for scope in resource["scopeSpans"]:

@@ -87,8 +87,7 @@ core.register_task(function()
             local body = SERVICE .. table.concat(waiting, ',') .. ']}]}]}'
             waiting = {}
             core.httpclient():post({
-                url = url, body = body, timeout = 5000,
-                headers = { ['content-type'] = { 'application/json' }, ['content-length'] = { tostring(#body) } },
+                url = url, body = body, headers = { ['content-type'] = { 'application/json' } }, timeout = 5000,
             })
         end
     end

@@ -63,9 +63,12 @@ backend model-{{ $backend.name }}
     http-check expect status 200
     default-server check inter 2s fastinter 500ms downinter 500ms fall 3 rise 1 maxconn {{ include "llm-platform.gateway.share" (dict "root" .facts.root "number" $backend.concurrency) }} init-addr last,none resolvers cluster
     server-template pod 1-{{ int $backend.slots }} {{ $backend.host }}:{{ int $backend.port }}
-    {{- if ne $backend.host $backend.serviceHost }}
+    {{- if and (ne $backend.host $backend.serviceHost) (not $backend.holds) }}
     # DNS may say for as long as it caches a "no such name" (30 s) that there is no pod when there is one already. Until it
     # knows better, Kubernetes chooses; the check says whether there is anybody behind the Service.
+    .if version_atleast(3.1)
+    default-server init-state fully-down
+    .endif
     server service {{ $backend.serviceHost }}:{{ int $backend.servicePort }} backup downinter 1s init-addr last,libc,none
     {{- end }}
 {{- if $backend.holds }}

@@ -14,6 +14,9 @@ global
     tune.maxrewrite 8192
     # Keep a few of these buffers at hand in each thread instead of giving them back to the kernel each time.
     tune.memory.hot-size {{ mul 16 (include "llm-platform.gateway.bufferBytes" $gateway | int) }}
+    .if version_atleast(3.1)
+    tune.lua.bool-sample-conversion normal
+    .endif
     lua-load-per-thread /etc/llm-gateway/config/model-keys.lua
     # A reload begins with the pods that the worker before it knew.
     lua-load /etc/llm-gateway/config/server-state.lua
