@@ -142,21 +142,23 @@ def arrivals(platform: Platform, tenant: str, model: str, tokens: int) -> list[f
 
 
 @pytest.mark.parametrize(("tenant", "model"), OWN.items())
-def test_a_stream_begins_long_before_it_ends(platform: Platform, tenant: str, model: str) -> None:
-    """One of three tries is enough: a busy machine is late now and then, what holds a stream back does so always."""
-
-    def begins_early() -> bool:
-        times = arrivals(platform, tenant, model, 800)
-        return len(times) > 500 and times[0] < times[-1] / 2
-
-    assert any(begins_early() for _ in range(3))
+def test_a_stream_of_the_real_engine_arrives_whole_and_in_pieces(platform: Platform, tenant: str, model: str) -> None:
+    """When is not judged: on two cores this engine, also when asked directly, often sends all pieces at its end."""
+    assert len(arrivals(platform, tenant, model, 200)) > 100
 
 
 def test_tokens_that_are_made_one_by_one_arrive_one_by_one(platform: Platform) -> None:
-    """The double makes one each 20 ms, so that pieces which come together were held back on the way."""
-    times = arrivals(platform, "team-b", "acme/sleepy", 100)
-    together = sum(later - earlier < 0.005 for earlier, later in itertools.pairwise(times))
-    assert together < len(times) / 4
+    """The double makes one each 20 ms, so that pieces which come together were held back on the way.
+
+    One of three tries is enough: a busy machine is late now and then, what holds a stream back does so always.
+    """
+
+    def one_by_one() -> bool:
+        times = arrivals(platform, "team-b", "acme/sleepy", 100)
+        together = sum(later - earlier < 0.005 for earlier, later in itertools.pairwise(times))
+        return len(times) > 50 and together < len(times) / 4
+
+    assert any(one_by_one() for _ in range(3))
 
 
 # Guarded
