@@ -40,6 +40,17 @@ def test_a_request_for_a_model_that_sleeps_is_held_counted_and_answered(make_wor
     wait_until(lambda: world.demand("tiny") == 0, what="a demand of 0")
 
 
+def test_a_request_is_held_while_dns_does_not_know_even_the_models_service(make_world: MakeWorld) -> None:
+    """The cluster's DNS caches "no such name" for half a minute: a Service that was just made is not known yet."""
+    world = make_world(SLEEPS)
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(world.ask)
+        wait_until(lambda: world.demand("tiny") == 1, what="a demand of 1")
+        engine = Engine(asleep(world), world.port)
+        assert held.result().status_code == 200
+    engine.close()
+
+
 def test_the_first_requests_after_a_wake_up_are_served_before_dns_knows_the_pod(make_world: MakeWorld) -> None:
     world = make_world(SLEEPS)
     engine = Engine(asleep(world), world.port)

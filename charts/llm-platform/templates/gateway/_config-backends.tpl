@@ -82,9 +82,11 @@ backend hold-{{ $backend.name }}
     http-error status 503 content-type application/json hdr x-gateway-error model_not_started hdr retry-after 30 string '{{ include "llm-platform.gateway.errorBody" (dict "code" "model_not_started" "type" "server_error" "message" "The model was asleep and did not start in time. Try again.") }}'
     retries {{ int $gateway.hold.seconds }}
     retry-on conn-failure
-    no option redispatch
+    # Each try looks anew for a server: the Service, or, while DNS does not know even that, a port that refuses as well.
+    option redispatch 1
     timeout connect 1s
     server service {{ $backend.serviceHost }}:{{ int $backend.servicePort }} init-addr last,libc,none resolvers cluster
+    server unknown 127.0.0.1:1 backup
 {{- end }}
 {{- end }}
 
