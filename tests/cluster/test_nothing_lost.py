@@ -10,6 +10,7 @@ import pytest
 from scripts.bench import local
 from scripts.bench.traffic import Traffic
 from scripts.cluster import Cluster, CommandError, wait_until
+from tests.cluster.kills import kill_engine
 from tests.cluster.pods import gone, pods, ready
 from tests.cluster.scenario import Outcome, Scenario, Timing
 
@@ -127,28 +128,14 @@ def api_answers(cluster: Cluster) -> bool:
 
 def test_a_killed_engine_takes_only_what_it_held_and_its_streams_end_at_once(scenario: Scenario) -> None:
     ready(scenario)
-    victim, held, killed = pods(scenario)[0], 0, 0.0
-
-    def event(traffic: Traffic) -> None:
-        nonlocal held, killed
-        pid = local.engine_pids(scenario.cluster, victim, scenario.namespace)[0]
-        held = local.requests_in(scenario.cluster, victim, scenario.namespace)
-        killed = local.send_signal(scenario.cluster, pid, signal.SIGKILL)
-        traffic.wait_for_requests(len(traffic.requests) + 300)
-
-    outcome = scenario.run("engine killed (SIGKILL)", event)
-    lost = outcome.report.not_ok()
-    cut, late = [each for each in lost if each.fate == "cut"], [each for each in lost if each.fate != "cut"]
-    longest = max(each.ended for each in lost) - killed
-    outcome.record(
-        note=f"{len(cut)} answers of the dead process ended within {longest:.1f} s; {len(late)} requests found it "
-        "gone before its endpoint was (a gateway retries them)"
-    )
-    outcome.assert_big_enough()
-    assert 0 < len(cut) < held + 10
-    assert longest < 10, outcome.report.summary()
-    assert {each.fate for each in late} <= {"unreachable"}
-    assert all(each.started < killed + 5 for each in lost), outcome.report.summary()
+    kill = kill_engine(scenario)
+    kill.record_behind_service()
+    summary = kill.outcome.report.summary()
+    kill.outcome.assert_big_enough()
+    assert 0 < len(kill.cut) < kill.held + 10
+    assert kill.longest < 10, summary
+    assert {each.fate for each in kill.late} <= {"unreachable"}
+    assert all(each.started < kill.at + 5 for each in kill.lost), summary
 
 
 @pytest.mark.long

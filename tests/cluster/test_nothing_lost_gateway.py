@@ -18,6 +18,7 @@ from scripts.bench import gateway, local
 from scripts.bench.traffic import Traffic
 from scripts.cluster import Cluster, wait_until
 from scripts.console import UserError
+from tests.cluster.kills import kill_engine
 from tests.cluster.pods import gone, pods, ready
 from tests.cluster.scenario import Scenario, Timing
 
@@ -124,27 +125,17 @@ def test_an_upgrade_of_the_umbrella_that_replaces_every_engine_loses_nothing(sce
 def test_a_killed_engine_takes_only_the_streams_it_held(scenario: Scenario) -> None:
     ready(scenario)
     answers(scenario)
-    victim, held, killed = pods(scenario)[0], 0, 0.0
-
-    def event(traffic: Traffic) -> None:
-        nonlocal held, killed
-        (pid,) = local.engine_pids(scenario.cluster, victim, scenario.namespace)
-        held = local.requests_in(scenario.cluster, victim, scenario.namespace)
-        killed = local.send_signal(scenario.cluster, pid, signal.SIGKILL)
-        traffic.wait_for_requests(len(traffic.requests) + 300)
-
-    outcome = scenario.run("engine killed (SIGKILL)", event)
-    lost = outcome.report.not_ok()
-    longest = max(each.ended for each in lost) - killed
-    outcome.record(
-        note=f"only streams that the dead process held ({len(lost)} of {held} requests), each ended within "
-        f"{longest:.1f} s; all others were sent to another replica"
+    kill = kill_engine(scenario)
+    kill.outcome.record(
+        note=f"only streams that the dead process held ({len(kill.lost)} of {kill.held} requests), each ended within "
+        f"{kill.longest:.1f} s; all others were sent to another replica"
     )
-    outcome.assert_big_enough()
-    assert 0 < len(lost) < held + 10, outcome.report.summary()
-    assert {each.fate for each in lost} == {"cut"}, outcome.report.summary()
-    assert all(each.stream and each.started < killed + 1 for each in lost), outcome.report.summary()
-    assert longest < 10
+    summary = kill.outcome.report.summary()
+    kill.outcome.assert_big_enough()
+    assert 0 < len(kill.lost) < kill.held + 10, summary
+    assert kill.late == [], summary
+    assert all(each.stream and each.started < kill.at + 1 for each in kill.lost), summary
+    assert kill.longest < 10
 
 
 def test_a_gateway_pod_that_is_killed_takes_only_what_it_held(scenario: Scenario) -> None:

@@ -15,6 +15,7 @@ import pytest
 from scripts.bench import double, local
 from scripts.bench.traffic import Traffic
 from scripts.cluster import Cluster, wait_until
+from tests.cluster.kills import kill_engine
 from tests.cluster.pods import gone, pods, ready
 from tests.cluster.scenario import Scenario, Timing
 
@@ -101,26 +102,12 @@ def test_a_rolling_update_and_the_drain_of_the_real_engine_lose_nothing(scenario
 def test_a_killed_real_engine_takes_only_what_it_held(scenario: Scenario) -> None:
     scenario.cluster.kubectl("scale", "deployment/m", "--replicas=2", "--namespace", scenario.namespace)
     ready(scenario, 2, seconds=1200)
-    victim, held, killed = pods(scenario)[0], 0, 0.0
-
-    def event(traffic: Traffic) -> None:
-        nonlocal held, killed
-        pid = local.engine_pids(scenario.cluster, victim, scenario.namespace)[0]
-        held = local.requests_in(scenario.cluster, victim, scenario.namespace)
-        killed = local.send_signal(scenario.cluster, pid, signal.SIGKILL)
-        traffic.wait_for_requests(len(traffic.requests) + 200)
-
-    outcome = scenario.run("engine killed (SIGKILL)", event)
-    lost = outcome.report.not_ok()
-    cut, late = [each for each in lost if each.fate == "cut"], [each for each in lost if each.fate != "cut"]
-    longest = max(each.ended for each in lost) - killed
-    outcome.record(
-        note=f"{len(cut)} answers of the dead process ended within {longest:.1f} s; {len(late)} requests found it "
-        "gone before its endpoint was (a gateway retries them)"
-    )
-    outcome.assert_big_enough()
-    assert 0 < len(lost) < held + 30
-    assert longest < 10, outcome.report.summary()
+    kill = kill_engine(scenario, requests=200)
+    kill.record_behind_service()
+    summary = kill.outcome.report.summary()
+    kill.outcome.assert_big_enough()
+    assert 0 < len(kill.lost) < kill.held + 30, summary
+    assert kill.longest < 10, summary
 
 
 def test_a_hung_api_server_of_the_real_engine_is_replaced_within_liveness_and_its_grace(scenario: Scenario) -> None:

@@ -44,19 +44,6 @@ def test_it_shows_what_the_guides_ask_for() -> None:
         assert title in shown
 
 
-def test_no_two_panels_share_an_id_or_a_place() -> None:
-    board = json.loads(MODEL_DASHBOARD.read_text())
-    ids = [panel["id"] for panel in board["panels"]]
-    assert len(ids) == len(set(ids))
-    taken: set[tuple[int, int]] = set()
-    for panel in board["panels"]:
-        at = panel["gridPos"]
-        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
-        assert not cells & taken, panel["title"]
-        assert at["x"] + at["w"] <= 24
-        taken |= cells
-
-
 def test_every_panel_asks_the_data_source_that_was_chosen() -> None:
     for panel in panels().values():
         assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}

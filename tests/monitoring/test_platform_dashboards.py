@@ -71,7 +71,7 @@ def test_every_variable_that_a_query_uses_can_be_chosen(path: Path) -> None:
     assert used <= {variable["name"] for variable in variables}
 
 
-@pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 def test_no_two_panels_share_an_id_or_a_place(path: Path) -> None:
     board = json.loads(path.read_text())
     ids = [panel["id"] for panel in board["panels"]]
