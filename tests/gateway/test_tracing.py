@@ -166,3 +166,11 @@ def test_requests_are_answered_while_the_collector_is_away(make_world: MakeWorld
         assert world.ask().status_code == 200
     with httpx.Client(base_url=world.url) as fresh:
         assert fresh.get("/healthz").status_code == 200
+
+
+def test_sending_spans_leaves_no_line_in_the_log(make_world: MakeWorld, collector: Collector) -> None:
+    world = make_world(traced(collector))
+    for number in (1, 2):  # the line about a sending comes after it: the second is waited for to see that of the first
+        world.ask()
+        wait_until(lambda number=number: len(collector.spans) == number, what="the spans")  # type: ignore[misc]
+    assert [line for line in world.haproxy.log if "/v1/traces" in line] == []

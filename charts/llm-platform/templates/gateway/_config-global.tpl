@@ -1,8 +1,8 @@
 {{- define "llm-platform.gateway.config.global" -}}
 {{- $gateway := .gateway -}}
 global
-    # One line a request on standard output, as long as it is.
-    log stdout len 8192 format raw local0 info
+    # Servers that come and go, and what is wrong. Clients' requests have a log of their own, those of Lua (spans) none.
+    log stdout format raw local0 notice
     nbthread {{ int $gateway.threads }}
     maxconn {{ int $gateway.maxConnections }}
     # In a drain: idle connections close within seconds, streams may end, and what is left at this time is cut.

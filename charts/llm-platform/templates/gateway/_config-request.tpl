@@ -6,7 +6,8 @@ What every request gets: an id, a line in the log, and a look at its path.
 monitor-uri /healthz
 monitor fail if { stopping }
 {{- if .gateway.accessLog.enabled }}
-log global
+# One line a request on standard output, as long as it is.
+log stdout len 8192 format raw local0 info
 option dontlognull
 log-format '{{ include "llm-platform.gateway.logFormat" . }}'
 {{- end }}
