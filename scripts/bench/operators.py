@@ -5,6 +5,7 @@ KEDA, LeaderWorkerSet and Argo Rollouts come with their own manifests, out of th
 
 import json
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -30,15 +31,16 @@ ROLLOUTS_IMAGES = {"quay.io/argoproj/argo-rollouts": ("argo-rollouts", "/bin/rol
 MONITORING = "monitoring"
 PROMETHEUS = "http://prometheus.monitoring.svc:9090"
 PROMETHEUS_IMAGE = "localhost/prometheus"
+TIME_ZONES = Path(str(resources.files("tzdata") / "zoneinfo"))
 
 
 def ensure_image(cluster: Cluster, repository: str, tool: str, path: str, *arguments: str) -> str:
-    """Hands an image with one program to the node, and gives the image to name."""
+    """Hands an image with one program, and the time zones that cron triggers name, to the node; gives its name."""
     version = tools.TOOLS[tool].version
     reference = f"{repository}:{version}"
     if not cluster.has_image(reference):
-        program = tools.ensure(tool)
-        cluster.import_image(Image(reference, (path, *arguments), {path: program}, user="65532:65532"))
+        files = {path: tools.ensure(tool), "/usr/share/zoneinfo": TIME_ZONES}
+        cluster.import_image(Image(reference, (path, *arguments), files, user="65532:65532"))
     return reference
 
 

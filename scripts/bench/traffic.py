@@ -8,13 +8,15 @@
 """
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -118,8 +120,14 @@ class Traffic:
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
+        # A group of its own: what enters the cluster's namespaces forks, and both must end with an error.
         self._process = subprocess.Popen(
-            self._start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            self._start,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
@@ -131,7 +139,8 @@ class Traffic:
         if process is None or process.stdin is None:
             return
         if kind:
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         elif process.poll() is None:
             process.stdin.close()
         process.wait()

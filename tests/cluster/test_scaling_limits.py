@@ -9,7 +9,7 @@ import pytest
 
 from scripts.bench import local, operators
 from scripts.cluster import Cluster, wait_until
-from tests.cluster.pods import pods
+from tests.cluster.pods import pods, ready
 from tests.cluster.scaled import (
     POLLING,
     QUICK_DOWN,
@@ -276,7 +276,7 @@ def test_hours_wake_the_model_in_the_morning_and_put_it_to_sleep_at_night(cluste
     morning = time.gmtime(time.time() + 150)
     night = time.gmtime(time.time() + 150 + 120)
     hours = {
-        "timezone": "Etc/UTC",
+        "timezone": "Europe/Berlin",
         "start": f"{morning.tm_min} * * * *",
         "end": f"{night.tm_min} * * * *",
         "replicas": 2,
@@ -306,11 +306,9 @@ def test_hours_wake_the_model_in_the_morning_and_put_it_to_sleep_at_night(cluste
 def test_keda_and_prometheus_that_restart_lose_no_request_and_move_no_replica(cluster: Cluster, namespace: str) -> None:
     timing = Timing()
     values = local.overlay(timing.values, {"engine": {"flags": {"maxNumSeqs": 128}}, "autoscaling": {"minReplicas": 2}})
-    with (
-        scaled(cluster, namespace, "m", values) as world,
-        Timeline(cluster, namespace, "m") as timeline,
-    ):
+    with scaled(cluster, namespace, "m", values) as world:
         scenario = Scenario(cluster, namespace, world.url, timing=timing)
+        ready(scenario, 2)
         before = pods(scenario)
 
         def event(_: object) -> None:
@@ -321,7 +319,8 @@ def test_keda_and_prometheus_that_restart_lose_no_request_and_move_no_replica(cl
             operators.wait_for_series(cluster, f'vllm:num_requests_waiting{{namespace="{namespace}",pod=~"m-.*"}}')
             wait_until("the HPA gets its metric", lambda: active(cluster, namespace, "m"), seconds=120, pause=1)
 
-        outcome = scenario.run("Prometheus and KEDA restarted", event)
+        with Timeline(cluster, namespace, "m") as timeline:
+            outcome = scenario.run("Prometheus and KEDA restarted", event)
         outcome.record(note=f"wanted replicas: {sequence(timeline)}")
         outcome.assert_nothing_lost()
         assert timeline.wanted == [2]

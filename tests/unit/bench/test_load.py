@@ -1,8 +1,9 @@
 """The traffic driver tells apart what can become of a request."""
 
 import socketserver
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,22 @@ def test_stopping_waits_for_what_is_in_flight() -> None:
     ):
         traffic.wait_for_streams(5)
     assert traffic.report().fates() == {"ok": 5}
+
+
+@pytest.mark.timeout(30)
+def test_an_error_ends_the_load_also_behind_a_program_that_forks() -> None:
+    """What enters a cluster's namespaces does: its end alone would leave the load, and who reads it, running."""
+
+    def forking(command: Sequence[str]) -> Sequence[str]:
+        return [sys.executable, "-c", "import subprocess, sys; subprocess.call(sys.argv[1:])", *command]
+
+    def fails(url: str) -> None:
+        with Traffic(url, "tiny", around=forking, clients=1) as traffic:
+            traffic.wait_for_requests(1)
+            raise RuntimeError("the test fails")
+
+    with double.running() as engine, pytest.raises(RuntimeError, match="the test fails"):
+        fails(engine.url)
 
 
 def test_clients_that_leave_are_not_counted_as_lost() -> None:
