@@ -169,5 +169,5 @@ def node_labels(instance: InstanceType, *, pool: str, zone: str, capacity: str) 
 def node_taints(instance: InstanceType, *, capacity: str) -> list[dict[str, str]]:
     """Taints that keep pods without GPUs off such a node, and pods that must not be reclaimed off a spot node."""
     cloud = table()["clouds"][instance.cloud]
-    spot = [cloud["spotTaint"]] if capacity == "spot" and "spotTaint" in cloud else []
+    spot = [cloud["spotTaint"]] if capacity == "spot" else []
     return [cloud["taint"], *spot]

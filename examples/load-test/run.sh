@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Sends a measured load to a model and shows how its replicas follow.
 #
-#   NAMESPACE=llm BASE_URL=http://llm-gateway MODEL=meta-llama/Llama-3.1-8B-Instruct DEPLOYMENT=llama \
+#   NAMESPACE=llm-platform BASE_URL=http://llm-gateway MODEL=meta-llama/Llama-3.1-8B-Instruct DEPLOYMENT=llama \
 #     examples/load-test/run.sh
 #
-# Further settings: LOADS ("20 50" clients), REQUESTS_PER_CLIENT, INPUT_TOKENS, OUTPUT_TOKENS, TOKENIZER, TTFT_MS, TPOT_MS,
+# Further settings: MODEL_NAMESPACE (of DEPLOYMENT, if another), LOADS ("20 50" clients), REQUESTS_PER_CLIENT, INPUT_TOKENS, OUTPUT_TOKENS, TOKENIZER, TTFT_MS, TPOT_MS,
 # IMAGE (an engine image of your own registry), GPUS (none are needed; the local cluster's engine asks for one).
 # A model's own Service lets in only whom its NetworkPolicy names; the gateway lets in whoever has a key (Secret
 # load-test-key).

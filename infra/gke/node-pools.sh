@@ -13,6 +13,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../node-pools-common.sh"
 REGION=${REGION:-us-central1}
 ZONES=${ZONES:-$REGION-a,$REGION-b,$REGION-c} # a GPU is not sold in every zone: gcloud compute accelerator-types list
 DISK_GIB=${DISK_GIB:-200}
+SPOT_TAINT=cloud.google.com/gke-spot=true:NoSchedule # else models that must not be reclaimed would land there
 
 # pool, machine type, accelerator, GPUs of a node, GPU product label, most nodes, further flags
 create() {
@@ -37,7 +38,7 @@ pool() {
   case $1 in
     gpu-t4) create "$1" n1-standard-8 nvidia-tesla-t4 1 Tesla-T4 4 ;;
     gpu-l4) create "$1" g2-standard-8 nvidia-l4 1 NVIDIA-L4 10 ;;
-    gpu-l4-spot) create "$1" g2-standard-8 nvidia-l4 1 NVIDIA-L4 10 --spot ;;
+    gpu-l4-spot) create "$1" g2-standard-8 nvidia-l4 1 NVIDIA-L4 10 --spot --node-taints "$SPOT_TAINT" ;;
     gpu-2xl4) create "$1" g2-standard-24 nvidia-l4 2 NVIDIA-L4 4 ;;
     gpu-2xa100) create "$1" a2-ultragpu-2g nvidia-a100-80gb 2 NVIDIA-A100-SXM4-80GB 4 ;;
     gpu-h100) create "$1" a3-highgpu-1g nvidia-h100-80gb 1 NVIDIA-H100-80GB-HBM3 4 ;;

@@ -55,7 +55,7 @@ def rights(facts: ClusterFacts) -> Iterator[Finding]:
         yield ok("rights", f"you may install into {facts.namespace}")
         return
     listed = ", ".join(f"{verb} {resource}.{group}".rstrip(".") for group, resource, verb in facts.missing_rights)
-    yield problem("rights", f"in {facts.namespace} you may not: {listed}", "ask for a Role, docs/security.md#rights")
+    yield problem("rights", f"in {facts.namespace} you may not: {listed}", "ask for a Role, docs/install/index.md#rights-needed")
 
 
 def gpu_nodes(facts: ClusterFacts) -> list[Object]:
@@ -74,7 +74,7 @@ def gpus(facts: ClusterFacts) -> Iterator[Finding]:
         yield warning(
             "GPUs",
             "no node has one now",
-            "a pool that scales from zero shows none until a pod asks; else see docs/install.md and infra/",
+            "a pool that scales from zero shows none until a pod asks; else see docs/install/index.md and infra/",
         )
     for product, resource, offered, taken in count_gpus(facts):
         yield ok("GPUs", f"{product}: {offered} x {resource}, {offered - taken} free")

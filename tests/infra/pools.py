@@ -20,7 +20,7 @@ class Pool:
     Attributes:
         types: instance types, the preferred one first.
         labels: labels that the pool sets before the first node exists.
-        taint: ``key=value:effect``.
+        taints: each as ``key=value:effect``, the GPU's first, that of spot second.
         spot: whether its nodes may be reclaimed.
         most: nodes at most.
         gpus: GPUs of one node.
@@ -28,16 +28,22 @@ class Pool:
 
     types: list[str]
     labels: dict[str, str]
-    taint: str
+    taints: list[str]
     spot: bool
     most: int
     gpus: int
 
 
+def written(taint: dict[str, str]) -> str:
+    """A taint as ``key=value:effect``."""
+    return f"{taint['key']}={taint['value']}:{taint['effect']}"
+
+
 def pool(name: str, cloud: str) -> Pool:
     """A pool of the table in one cloud."""
     row = POOLS[name]
-    taint = table()["clouds"][cloud]["taint"]
+    spot = row["capacity"] == "spot"
+    taints = [table()["clouds"][cloud][kind] for kind in ("taint", *(["spotTaint"] if spot else []))]
     return Pool(
         types=row[cloud],
         labels={
@@ -45,8 +51,8 @@ def pool(name: str, cloud: str) -> Pool:
             "nvidia.com/gpu.present": "true",
             "nvidia.com/gpu.product": table()["gpus"][row["gpu"]]["product"],
         },
-        taint=f"{taint['key']}={taint['value']}:{taint['effect']}",
-        spot=row["capacity"] == "spot",
+        taints=[written(taint) for taint in taints],
+        spot=spot,
         most=row["max"],
         gpus=instance_types()[row[cloud][0]].gpus,
     )

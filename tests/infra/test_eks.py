@@ -13,7 +13,7 @@ from scripts.kubernetes_modules import module_dir
 from scripts.kubernetes_schemas import problems
 from scripts.kubernetes_yaml import load, load_all
 from scripts.node_pools import instance_types, table
-from tests.infra.pools import INFRA, pool, pools_of
+from tests.infra.pools import INFRA, pool, pools_of, written
 
 TERRAFORM = INFRA / "eks" / "terraform"
 KARPENTER = sorted(path for path in (INFRA / "eks" / "karpenter").glob("*.yaml") if path.name != "kustomization.yaml")
@@ -68,10 +68,12 @@ def test_terraform_uses_the_nvidia_image_of_amazon_linux_2023() -> None:
 
 def test_terraform_taints_and_labels_come_from_the_table() -> None:
     group = resource("aws_eks_node_group", "gpu")
-    [taint] = group["taint"]
-    assert "local.taint.key" in taint["key"]
+    [taint] = group["dynamic"]
+    assert "local.taints" in str(taint)
     assert "local.labels" in group["labels"]
-    assert "clouds.eks.taint" in (TERRAFORM / "pools.tf").read_text(encoding="utf-8")
+    text = (TERRAFORM / "pools.tf").read_text(encoding="utf-8")
+    assert "clouds.eks.taint" in text
+    assert 'pool.capacity == "spot" ? [local.table.clouds.eks.spotTaint]' in text
 
 
 def test_terraform_tells_the_cluster_autoscaler_what_an_empty_group_would_give() -> None:
@@ -115,10 +117,9 @@ def test_the_eksctl_file_is_valid_by_eksctls_own_schema() -> None:
 @pytest.mark.parametrize("group", eksctl()["managedNodeGroups"], ids=lambda group: group["name"])
 def test_eksctl_groups_are_those_of_the_table(group: dict[str, Any]) -> None:
     wanted = pool(group["name"], "eks")
-    [taint] = group["taints"]
     assert group["instanceTypes"] == wanted.types
     assert group["labels"] == wanted.labels
-    assert f"{taint['key']}={taint['value']}:{taint['effect']}" == wanted.taint
+    assert [written(taint) for taint in group["taints"]] == wanted.taints
     assert group.get("spot", False) is wanted.spot
     assert (group["minSize"], group["maxSize"]) == (0, wanted.most)
 
@@ -150,10 +151,10 @@ def requirement(node_pool: dict[str, Any], key: str) -> list[str]:
 def test_karpenter_pools_are_those_of_the_table(node_pool: dict[str, Any]) -> None:
     wanted = pool(node_pool["metadata"]["name"], "eks")
     template = node_pool["spec"]["template"]
-    taints = [f"{taint['key']}={taint['value']}:{taint['effect']}" for taint in template["spec"]["taints"]]
+    taints = [written(taint) for taint in template["spec"]["taints"]]
     assert template["metadata"]["labels"] == wanted.labels
     assert requirement(node_pool, "node.kubernetes.io/instance-type") == wanted.types
-    assert wanted.taint in taints
+    assert taints == wanted.taints
     assert node_pool["spec"]["limits"] == {"nvidia.com/gpu": str(wanted.most * wanted.gpus)}
 
 

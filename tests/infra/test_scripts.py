@@ -45,6 +45,8 @@ def test_gke_pools_are_those_of_the_table(name: str, tmp_path: Path) -> None:
     assert f"type={instance.gke_accelerator},count={instance.gpus}," in after(words, "--accelerator")
     assert dict(pair.split("=") for pair in after(words, "--node-labels").split(",")) == wanted.labels
     assert ("--spot" in words) is wanted.spot
+    # The taint of the GPU is GKE's own doing.
+    assert (after(words, "--node-taints").split(",") if wanted.spot else []) == wanted.taints[1:]
     assert after(words, "--total-max-nodes") == str(wanted.most)
     assert after(words, "--total-min-nodes") == after(words, "--num-nodes") == "0"
 
@@ -57,7 +59,7 @@ def test_aks_pools_are_those_of_the_table(name: str, tmp_path: Path) -> None:
     labels = dict(pair.split("=") for pair in words[start : start + len(wanted.labels)])
     assert after(words, "--node-vm-size") == wanted.types[0]
     assert labels == wanted.labels
-    assert after(words, "--node-taints") == wanted.taint
+    assert after(words, "--node-taints").split(",") == wanted.taints
     assert after(words, "--max-count") == str(wanted.most)
 
 

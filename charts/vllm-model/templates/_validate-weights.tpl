@@ -37,7 +37,7 @@ Rules of the weights: source, cache, downloads, templates and adapters that come
 {{- end -}}
 {{- end -}}
 {{- if and (eq $weights.source "image") (semverCompare "<1.33-0" .Capabilities.KubeVersion.Version) -}}
-{{- $found = append $found (include "vllm-model.problem" (list (printf "weights.source: image volumes need Kubernetes 1.33, and this is %s." .Capabilities.KubeVersion.Version) "Please use another source (claim, s3, gcs, huggingface).")) -}}
+{{- $found = append $found (include "vllm-model.problem" (list (printf "weights.source: image volumes need Kubernetes 1.33 (with the feature gate ImageVolume before 1.35), and this is %s." .Capabilities.KubeVersion.Version) "Please use another source (claim, s3, gcs, huggingface).")) -}}
 {{- end -}}
 {{- toJson $found -}}
 {{- end }}

@@ -6,12 +6,14 @@ locals {
       { for label, value in local.labels[name] :
         "${name}/label/${label}" => { pool = name, key = "k8s.io/cluster-autoscaler/node-template/label/${label}", value = value }
       },
-      {
-        "${name}/taint" = {
+      { for taint in local.taints[name] :
+        "${name}/taint/${taint.key}" => {
           pool  = name
-          key   = "k8s.io/cluster-autoscaler/node-template/taint/${local.taint.key}"
-          value = "${local.taint.value}:${local.taint.effect}"
+          key   = "k8s.io/cluster-autoscaler/node-template/taint/${taint.key}"
+          value = "${taint.value}:${taint.effect}"
         }
+      },
+      {
         "${name}/owned"   = { pool = name, key = "k8s.io/cluster-autoscaler/${var.cluster_name}", value = "owned" }
         "${name}/enabled" = { pool = name, key = "k8s.io/cluster-autoscaler/enabled", value = "true" }
       },

@@ -14,10 +14,14 @@ resource "aws_eks_node_group" "gpu" {
 
   labels = local.labels[each.key]
 
-  taint {
-    key    = local.taint.key
-    value  = local.taint.value
-    effect = "NO_SCHEDULE"
+  dynamic "taint" {
+    for_each = local.taints[each.key]
+
+    content {
+      key    = taint.value.key
+      value  = taint.value.value
+      effect = "NO_SCHEDULE"
+    }
   }
 
   scaling_config {

@@ -2,7 +2,14 @@
 locals {
   table = yamldecode(file("${path.module}/../../../scripts/node_pools.yaml"))
   all   = yamldecode(file("${path.module}/../../pools.yaml")).pools
-  taint = local.table.clouds.eks.taint
+
+  # A spot pool has a second one: only models with spot.enabled tolerate it.
+  taints = {
+    for name, pool in local.pools : name => concat(
+      [local.table.clouds.eks.taint],
+      pool.capacity == "spot" ? [local.table.clouds.eks.spotTaint] : [],
+    )
+  }
 
   pools = {
     for name in var.pools : name => merge(local.all[name], {

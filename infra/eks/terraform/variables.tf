@@ -20,7 +20,7 @@ variable "pools" {
 }
 
 variable "max_sizes" {
-  description = "Nodes a pool may have at most, where ../../pools.yaml is not to decide: {gpu-l4 = 4}. Keep the sum of GPUs under the account's quota (README, Quota)."
+  description = "Nodes a pool may have at most, where ../../pools.yaml is not to decide: {gpu-l4 = 4}. Keep the sum of GPUs under the account's quota (docs/node-pools.md#quota)."
   type        = map(number)
   default     = {}
 }
