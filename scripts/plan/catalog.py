@@ -31,8 +31,11 @@ class Gpu:
 
     @property
     def large(self) -> bool:
-        """Whether vLLM's defaults for big cards apply: 70 GiB and more, and not an A100 (get_batch_defaults)."""
-        return self.memory_gib >= 70 and not self.name.startswith("A100")
+        """Whether vLLM's defaults for big cards apply: 70 GiB and more, and not an A100 (get_batch_defaults).
+
+        NVML tells no memory of a GB10 (it is the host's), and the engine then takes the defaults of small cards.
+        """
+        return self.memory_gib >= 70 and not self.name.startswith(("A100", "GB10"))
 
 
 def load(name: str) -> Any:

@@ -3,6 +3,9 @@
 The engine refuses to start when one sequence of ``max_model_len`` does not fit what is left for the KV cache
 (``_check_enough_kv_cache_memory``). What is left is an interval, so there are three verdicts: ``fits`` (even at the
 pessimistic bound), ``does not fit`` (not even at the optimistic one) and ``tight`` between them.
+
+Models with a recurrent state need a second thing: before it captures CUDA graphs, the engine asks for one block for
+each of ``max_num_seqs`` (``resolve_cudagraph_mode_and_sizes``: "exceeds available Mamba cache blocks").
 """
 
 from dataclasses import dataclass, replace
@@ -12,10 +15,13 @@ from scripts.plan import kv_cache, weights
 from scripts.plan.catalog import GIB, Gpu
 from scripts.plan.interval import Interval
 from scripts.plan.model_facts import Model
-from scripts.plan.overhead import DEFAULT_VERSION, Engine, Overhead, engine, overhead
+from scripts.plan.overhead import DEFAULT_VERSION, Engine, Overhead, engine, overhead, parse_version
 
 TIGHT_MARGIN = 0.08
 """The margin inside which ``tight`` is an answer: this share of the GPU's memory around the need."""
+
+STATE_BLOCKS_SINCE = (0, 19)
+"""The first version that refuses more sequences than blocks (vllm pull 38270); those before shrank their graphs."""
 
 KV_DTYPES = (
     "auto",
@@ -89,17 +95,25 @@ class Fit:
     layout: kv_cache.Layout
     needed: int
     """KV cache of one sequence of max_model_len."""
+    states: int
+    """KV cache of a first block for each of max_num_seqs, where the engine asks for them; else 0."""
+
+    @property
+    def least(self) -> int:
+        """KV cache without which the engine refuses to start."""
+        return max(self.needed, self.states)
 
     @property
     def verdict(self) -> str:
-        if self.available.high < self.needed or self.weights.low > self.setup.memory:
+        """States are held to the best guess only: some engines lower max_num_seqs by themselves (draft layers)."""
+        if self.available.high < self.least or self.weights.low > self.setup.memory:
             return "does not fit"
-        return "fits" if self.available.low >= self.needed else "tight"
+        return "fits" if self.available.low >= self.needed and self.available.mid >= self.states else "tight"
 
     @property
     def spare(self) -> float:
-        """Best guess of bytes left after one sequence; negative where it lacks them."""
-        return self.available.mid - self.needed
+        """Best guess of bytes left after what the engine asks for; negative where it lacks them."""
+        return self.available.mid - self.least
 
     @property
     def full_sequences(self) -> float:
@@ -140,6 +154,7 @@ def fit(model: Model, setup: Setup) -> Fit:
         hybrid_manager=setup.hybrid_manager,
         prefix_caching=setup.prefix_caching,
     )
+    graphs = not setup.eager and parse_version(setup.version) >= STATE_BLOCKS_SINCE
     return Fit(
         model=model,
         setup=setup,
@@ -154,6 +169,7 @@ def fit(model: Model, setup: Setup) -> Fit:
         available=(on_gpu + loras + taken.total).rest_of(setup.memory * utilization),
         layout=cache,
         needed=cache.request_bytes(length),
+        states=sequences * cache.block_bytes if graphs and cache.stateful else 0,
     )
 
 
@@ -221,7 +237,7 @@ class Change:
 
 
 SHORTER = (131072, 65536, 32768, 16384, 8192, 4096, 2048)
-FEWER = (256, 128, 64, 32)
+FEWER = (512, 256, 128, 64, 32)
 
 
 def changes(before: Fit, larger: list[Gpu]) -> list[Change]:
@@ -275,7 +291,7 @@ def _lengths(before: Fit) -> list[Candidate]:
 
 def _sequences(before: Fit) -> list[Candidate]:
     fewer = [n for n in FEWER if n < before.max_num_seqs]
-    why = "the sampler's buffers grow with it"
+    why = "each holds a state" if before.states > before.needed else "the sampler's buffers grow with it"
     return [(f"--max-num-seqs {n}", replace(before.setup, max_num_seqs=n), why) for n in fewer]
 
 

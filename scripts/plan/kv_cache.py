@@ -50,6 +50,11 @@ class Layout:
         return low
 
     @property
+    def stateful(self) -> bool:
+        """Whether a sequence holds a recurrent state, and with it at least one block."""
+        return any(g.kind == "state" for g in self.groups)
+
+    @property
     def token_bytes(self) -> float:
         """Bytes that one more token of a long sequence costs: layers with a window or a state add nothing."""
         return sum(g.copies * self.block_bytes / g.block_size for g in self.groups if g.kind in ("full", "mla"))

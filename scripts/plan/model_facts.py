@@ -13,6 +13,7 @@ from scripts.console import UserError
 UNSUPPORTED = {
     "deepseek_v4": "its cache keeps compressed tokens of several rates, which this planner does not model",
     "deepseek_v32": "its sparse attention keeps an indexer cache, which this planner does not model",
+    "glm_moe_dsa": "its sparse attention keeps an indexer cache, which this planner does not model",
     "t5": "encoder-decoder models keep a second cache, which this planner does not model",
     "whisper": "encoder-decoder models keep a second cache, which this planner does not model",
 }

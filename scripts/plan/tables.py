@@ -70,6 +70,7 @@ def fit_json(fit: Fit, changes: list[Change]) -> dict[str, Any]:
         "cudaGraphsGiB": triple(fit.overhead.graphs),
         "kvAvailableGiB": triple(fit.available),
         "kvNeededGiB": round(fit.needed / GIB, 3),
+        "kvStatesGiB": round(fit.states / GIB, 3),
         "kvBytesPerToken": round(fit.layout.token_bytes),
         "kvTokens": fit.kv_tokens,
         "fullSequences": round(fit.full_sequences, 2),
@@ -108,6 +109,8 @@ def print_fit(fit: Fit, changes: list[Change]) -> None:
     )
     made.add_row("= left for the KV cache", *bounds(fit.available), "", style="bold")
     made.add_row("one sequence needs", "", gib(fit.needed), "", f"{fit.max_model_len} tokens")
+    if fit.states:
+        made.add_row("a state for each needs", "", gib(fit.states), "", f"{fit.max_num_seqs} sequences")
     console.print(made)
     colour = COLOURS[fit.verdict]
     console.print(f"[bold {colour}]{fit.verdict}[/]: {_because(fit)}")
@@ -125,6 +128,11 @@ def _because(fit: Fit) -> str:
         return "one sequence of full length fits even at the pessimistic bound"
     if fit.weights.low > fit.setup.memory:
         return f"the weights alone ({gib(fit.weights.mid)} GiB) are more than the GPU has"
+    held = f"for the states of {fit.max_num_seqs} sequences (--max-num-seqs)"
+    if fit.verdict == "does not fit" and fit.states > fit.needed:
+        return f"even at the optimistic bound {gib(fit.states - fit.available.high)} GiB are missing {held}"
+    if fit.available.low >= fit.needed:
+        return f"one sequence of full length fits, and memory {held} is between the bounds"
     if fit.verdict == "does not fit":
         return f"even at the optimistic bound {gib(fit.needed - fit.available.high)} GiB are missing for one sequence"
     longest = f"; {fit.longest} tokens surely fit" if fit.longest else ""

@@ -119,7 +119,12 @@ def _sequences(model: Model, wish: Wish, setup: Setup) -> Fit:
         return fit(model, setup)
     tokens = fit(model, replace(setup, max_num_seqs=64)).kv_tokens
     held = max(16.0, tokens / (wish.prompt + wish.output))
-    return fit(model, replace(setup, max_num_seqs=int(min(256, 2 ** math.ceil(math.log2(held))))))
+    most = int(min(256, 2 ** math.ceil(math.log2(held))))
+    answer = fit(model, replace(setup, max_num_seqs=most))
+    while most > 16 and answer.states > max(answer.needed, answer.available.low):  # a state for each, surely
+        most //= 2
+        answer = fit(model, replace(setup, max_num_seqs=most))
+    return answer
 
 
 def _weights(answer: Fit, wish: Wish, _: Rate, values: dict[str, Any], reasons: dict[str, str]) -> None:

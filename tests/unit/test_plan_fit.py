@@ -375,6 +375,43 @@ def test_fewer_sequences_free_the_samplers_memory() -> None:
     assert few - many > 4 * GIB
 
 
+@pytest.mark.parametrize(
+    ("settings", "verdict"),
+    [
+        ({"version": "0.26.0", "max_num_seqs": 256}, "does not fit"),  # log: exceeds available Mamba cache blocks (184)
+        ({"version": "0.26.0", "max_num_seqs": 16}, "fits"),
+        ({"version": "0.26.0", "max_num_seqs": 256, "eager": True}, "fits"),
+        ({"version": "0.18.0", "max_num_seqs": 256}, "fits"),
+    ],
+)
+def test_each_sequence_of_a_model_with_a_state_needs_a_block(settings: dict[str, Any], verdict: str) -> None:
+    answer = sized("Qwen/Qwen3.8-27B-FP8", "L40S", max_model_len=16384, utilization=0.9, **settings)
+    assert answer.verdict == verdict
+
+
+def test_fewer_sequences_are_offered_where_states_are_what_lacks() -> None:
+    before = sized("Qwen/Qwen3.8-27B-FP8", "L40S", max_model_len=16384, utilization=0.9, version="0.26.0")
+    assert before.states > before.available.high > before.needed
+    offered = [c for c in changes(before, []) if c.what.startswith("--max-num-seqs")]
+    assert offered
+    assert offered[0].why == "each holds a state"
+    assert offered[0].fit.verdict == "fits"
+
+
+def test_a_plain_model_needs_no_block_for_each_sequence() -> None:
+    assert sized("Qwen/Qwen3-8B", "L4", max_model_len=8192, max_num_seqs=1024).states == 0
+
+
+def test_vision_models_sample_as_the_others_do() -> None:
+    of = engine("0.13.0")
+    assert of.row["samplerMultimodal"][1] == of.row["sampler"][1]
+
+
+def test_a_card_whose_memory_nvml_does_not_tell_takes_the_defaults_of_small_ones() -> None:
+    answer = sized("Qwen/Qwen3-8B", "GB10", version="0.11.0")
+    assert (answer.max_num_seqs, answer.batched_tokens) == (256, 2048)
+
+
 def test_adapters_take_memory_by_number_and_rank() -> None:
     none, four, wide = (
         sized("llama-3.1-8b-instruct", "L4", max_model_len=8192, max_loras=n, max_lora_rank=r).available.mid
