@@ -55,7 +55,8 @@ def rights(facts: ClusterFacts) -> Iterator[Finding]:
         yield ok("rights", f"you may install into {facts.namespace}")
         return
     listed = ", ".join(f"{verb} {resource}.{group}".rstrip(".") for group, resource, verb in facts.missing_rights)
-    yield problem("rights", f"in {facts.namespace} you may not: {listed}", "ask for a Role, docs/install/index.md#rights-needed")
+    fix = "ask for a Role, docs/install/index.md#rights-needed"
+    yield problem("rights", f"in {facts.namespace} you may not: {listed}", fix)
 
 
 def gpu_nodes(facts: ClusterFacts) -> list[Object]:
