@@ -14,7 +14,7 @@ app.kubernetes.io/component: {{ .component }}
   "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
   "app.kubernetes.io/part-of" .root.Release.Name
   "app.kubernetes.io/managed-by" .root.Release.Service -}}
-{{- toYaml (merge (dict) $fixed $chart .root.Values.commonLabels) -}}
+{{- include "vllm-model.stated" (merge (dict) $fixed $chart (.root.Values.commonLabels | default dict)) -}}
 {{- end }}
 
 {{/*
@@ -27,8 +27,8 @@ name: {{ .name }}
 {{- if not (eq (toString .namespace) "false") }}
 namespace: {{ .namespace | default .root.Release.Namespace }}
 {{- end }}
-labels: {{- toYaml (merge (dict) (fromYaml (include "llm-platform.labels" .)) (.labels | default dict)) | nindent 2 }}
-{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+labels: {{- include "vllm-model.stated" (merge (dict) (fromYaml (include "llm-platform.labels" .)) (.labels | default dict)) | nindent 2 }}
+{{- with fromYaml (include "vllm-model.stated" (merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict))) }}
 annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}

@@ -61,7 +61,7 @@ Rules of the gateway. Inputs of each: the facts (llm-platform.gateway.facts).
   "gateway.tracing.endpoint is set, and gateway.tracing.enabled is false: no span would be sent."
   "Please set gateway.tracing.enabled: true, or take the endpoint away.") }}
 {{- end }}
-{{- if regexMatch ":4317(/|$)" $tracing.endpoint }}
+{{- if regexMatch ":4317(/|$)" ($tracing.endpoint | default "") }}
 {{- include "llm-platform.problem" (list
   (printf "gateway.tracing.endpoint is %s, and 4317 is the port of OTLP over gRPC: the gateway sends OTLP over HTTP." $tracing.endpoint)
   (printf "Please set gateway.tracing.endpoint: %s" (replace ":4317" ":4318" $tracing.endpoint))) }}

@@ -21,7 +21,7 @@ Inputs: dict "root" the umbrella's root, "roots" the models' roots (llm-platform
 {{- $root := .root -}}
 {{- $found := list -}}
 {{- range $name, $model := .roots -}}
-{{- $own := (index $root.Values.models $name) | default dict -}}
+{{- $own := index $root.Values.models $name -}}
 {{- $found = append $found (fromYaml (include "llm-platform.gateway.modelBackend" (dict "root" $root "name" $name "model" $model "own" ($own.gateway | default dict)))) -}}
 {{- end -}}
 {{- range $name, $external := $root.Values.gateway.externalModels -}}
@@ -39,7 +39,7 @@ Inputs: dict "root" the umbrella's root, "roots" the models' roots (llm-platform
 {{- toYaml (merge (dict
   "name" .name
   "demand" (include "vllm-model.fullname" .model)
-  "names" (concat ($values.model.servedNames | default (list $values.model.id)) (keys ($values.model.adapters | default dict) | sortAlpha))
+  "names" (concat ($values.model.servedNames | default (list $values.model.id)) (keys (fromYaml (include "vllm-model.stated" $values.model.adapters)) | sortAlpha))
   "host" (printf "%s.%s" (ternary (include "vllm-model.headlessName" .model) (include "vllm-model.fullname" .model) $values.service.headless) $domain)
   "port" (int (ternary $values.engine.port $values.service.port $values.service.headless))
   "podPort" (int $values.engine.port)

@@ -22,8 +22,8 @@ spec:
     rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
   template:
     metadata:
-      labels: {{- toYaml (merge (dict) (fromYaml $selector) $gateway.podLabels) | nindent 8 }}
-      annotations: {{- toYaml (merge (dict "checksum/config" .checksum) $gateway.podAnnotations) | nindent 8 }}
+      labels: {{- include "vllm-model.stated" (merge (dict) (fromYaml $selector) ($gateway.podLabels | default dict)) | nindent 8 }}
+      annotations: {{- include "vllm-model.stated" (merge (dict "checksum/config" .checksum) ($gateway.podAnnotations | default dict)) | nindent 8 }}
     spec:
       automountServiceAccountToken: false
       enableServiceLinks: false
@@ -39,13 +39,13 @@ spec:
         runAsGroup: 99
         fsGroup: 99
         seccompProfile: {type: RuntimeDefault}
-      {{- with concat $gateway.imagePullSecrets ((.root.Values.global | default dict).imagePullSecrets | default list) }}
+      {{- with concat ($gateway.imagePullSecrets | default list) ((.root.Values.global | default dict).imagePullSecrets | default list) }}
       imagePullSecrets: {{- toYaml . | nindent 8 }}
       {{- end }}
       {{- with $gateway.priorityClassName }}
       priorityClassName: {{ . }}
       {{- end }}
-      {{- with $gateway.nodeSelector }}
+      {{- with fromYaml (include "vllm-model.stated" $gateway.nodeSelector) }}
       nodeSelector: {{- toYaml . | nindent 8 }}
       {{- end }}
       {{- with $gateway.tolerations }}
@@ -91,7 +91,8 @@ llm-platform.resources: requests and limits of a container, without those that a
 */}}
 {{- define "llm-platform.resources" -}}
 {{- $resources := dict -}}
-{{- with .requests -}}{{- $_ := set $resources "requests" . -}}{{- end -}}
-{{- with .limits -}}{{- $_ := set $resources "limits" . -}}{{- end -}}
+{{- range $part := list "requests" "limits" -}}
+{{- with fromYaml (include "vllm-model.stated" (index $ $part)) -}}{{- $_ := set $resources $part . -}}{{- end -}}
+{{- end -}}
 {{- toYaml $resources -}}
 {{- end }}

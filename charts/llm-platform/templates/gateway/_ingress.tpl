@@ -11,7 +11,7 @@ llm-platform.gateway.ingress: everything goes to the gateway; it is the gateway 
 {{- $name := include "llm-platform.gateway.name" . -}}
 apiVersion: networking.k8s.io/v1
 kind: Ingress
-metadata: {{- include "llm-platform.metadata" (dict "root" . "component" "gateway" "name" $name "annotations" (merge (dict) $ingress.annotations (fromYaml (include "llm-platform.gateway.ingressAnnotations" $gateway)))) | nindent 2 }}
+metadata: {{- include "llm-platform.metadata" (dict "root" . "component" "gateway" "name" $name "annotations" (merge (dict) ($ingress.annotations | default dict) (fromYaml (include "llm-platform.gateway.ingressAnnotations" $gateway)))) | nindent 2 }}
 spec:
   {{- with $ingress.className }}
   ingressClassName: {{ . }}

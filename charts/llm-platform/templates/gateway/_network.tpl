@@ -34,7 +34,7 @@ spec:
 llm-platform.gateway.serviceAnnotations: the user's, and what Google's ingress controller looks for on a Service.
 */}}
 {{- define "llm-platform.gateway.serviceAnnotations" -}}
-{{- $annotations := deepCopy .Values.gateway.service.annotations -}}
+{{- $annotations := deepCopy (.Values.gateway.service.annotations | default dict) -}}
 {{- if and .Values.gateway.ingress.enabled (eq .Values.gateway.ingress.controller "gce") -}}
 {{- $annotations = merge $annotations (dict
   "cloud.google.com/neg" `{"ingress": true}`
@@ -50,7 +50,7 @@ llm-platform.gateway.networkPolicy: clients reach the API port; KEDA and Prometh
 {{- $gateway := .gateway -}}
 {{- $policy := $gateway.networkPolicy -}}
 {{- $operators := list -}}
-{{- range $namespace := append $policy.namespaces .root.Release.Namespace | uniq -}}
+{{- range $namespace := append ($policy.namespaces | default list) .root.Release.Namespace | uniq -}}
 {{- $operators = append $operators (dict "namespaceSelector" (dict "matchLabels" (dict "kubernetes.io/metadata.name" $namespace))) -}}
 {{- end -}}
 apiVersion: networking.k8s.io/v1

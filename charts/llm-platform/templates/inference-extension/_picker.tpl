@@ -87,7 +87,7 @@ spec:
     spec:
       serviceAccountName: {{ include "llm-platform.picker.name" . }}
       enableServiceLinks: false
-      {{- with concat .root.Values.gateway.imagePullSecrets ((.root.Values.global | default dict).imagePullSecrets | default list) }}
+      {{- with concat (.root.Values.gateway.imagePullSecrets | default list) ((.root.Values.global | default dict).imagePullSecrets | default list) }}
       imagePullSecrets: {{- toYaml . | nindent 8 }}
       {{- end }}
       # A stream goes through the picker until its last token.

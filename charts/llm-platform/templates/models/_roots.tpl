@@ -13,10 +13,10 @@ Inputs: dict "root" the umbrella's root, "into" an empty dict that receives name
 {{- define "llm-platform.roots" -}}
 {{- $platform := .root -}}
 {{- if not (hasKey $platform "modelRoots") -}}
+{{- include "llm-platform.dropNulls" $platform -}}
 {{- $roots := dict -}}
 {{- $defaults := toJson (index $platform.Subcharts "vllm-model").Values -}}
 {{- range $name, $entry := $platform.Values.models -}}
-{{- $entry = $entry | default dict -}}
 {{- if or (not (hasKey $entry "enabled")) $entry.enabled -}}
 {{- include "llm-platform.root" (dict "root" $platform "name" $name "entry" $entry "defaults" $defaults "into" $roots) -}}
 {{- end -}}
@@ -24,6 +24,25 @@ Inputs: dict "root" the umbrella's root, "into" an empty dict that receives name
 {{- $_ := set $platform "modelRoots" $roots -}}
 {{- end -}}
 {{- range $name, $root := $platform.modelRoots -}}{{- $_ := set $.into $name $root -}}{{- end -}}
+{{- end }}
+
+{{/*
+llm-platform.dropNulls: takes entries that are null out of the maps whose keys are the user's, in place. A second -f takes an
+entry of the first away by null, and Helm hands that on, as the chart has no default for it; a whole map that is null it takes
+away itself. Whatever looks at one of these maps has asked for the roots or the facts (llm-platform.gateway.facts) before, so
+none of it meets a null.
+Inputs: the umbrella's root.
+*/}}
+{{- define "llm-platform.dropNulls" -}}
+{{- $cost := .Values.monitoring.cost -}}
+{{- range $key, $parent := dict "models" .Values "tenants" .Values "externalModels" .Values.gateway
+  "prices" $cost "gpuResources" $cost "namespaceBudgetsPerHour" $cost -}}
+{{- $map := get $parent $key | default dict -}}
+{{- $_ := set $parent $key $map -}}
+{{- range $name, $entry := $map -}}
+{{- if kindIs "invalid" $entry -}}{{- $_ := unset $map $name -}}{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{/*

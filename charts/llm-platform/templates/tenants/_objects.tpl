@@ -22,7 +22,7 @@ llm-platform.tenant.namespace: kept on uninstall, with the claims and Secrets in
 apiVersion: v1
 kind: Namespace
 metadata: {{- include "llm-platform.metadata" (dict "root" .root "component" "tenant" "name" $space.name "namespace" false
-  "labels" (merge (dict) $labels $space.labels) "annotations" (merge (dict "helm.sh/resource-policy" "keep") $space.annotations)) | nindent 2 }}
+  "labels" (merge (dict) $labels ($space.labels | default dict)) "annotations" (merge (dict "helm.sh/resource-policy" "keep") ($space.annotations | default dict))) | nindent 2 }}
 {{- end }}
 
 {{- define "llm-platform.tenant.serviceAccount" -}}

@@ -6,8 +6,11 @@ llm-platform.tenants: every tenant by name, with tenantDefaults under what it sa
 {{- $tenants := dict -}}
 {{- range $name, $said := .Values.tenants -}}
 {{- $tenant := deepCopy $root.Values.tenantDefaults -}}
-{{- include "llm-platform.overlay" (dict "base" $tenant "over" ($said | default dict)) -}}
+{{- include "llm-platform.overlay" (dict "base" $tenant "over" $said) -}}
 {{- if not $tenant.namespace.name -}}{{- $_ := set $tenant.namespace "name" $name -}}{{- end -}}
+{{- range $key := list "quota" "defaultRequests" -}}
+{{- $_ := set $tenant $key (fromYaml (include "vllm-model.stated" (index $tenant $key))) -}}
+{{- end -}}
 {{- $_ := set $tenants $name $tenant -}}
 {{- end -}}
 {{- toYaml $tenants -}}
