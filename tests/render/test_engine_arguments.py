@@ -85,8 +85,12 @@ def test_extra_arguments_come_last_and_untouched() -> None:
     assert arguments(model({"engine": {"extraArgs": extra}}))[-3:] == extra
 
 
-def test_extra_argument_that_is_a_number_stays_text() -> None:
-    assert arguments(model({"engine": {"extraArgs": ["--x", "1"]}}))[-1] == "1"
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("1", "1"), (1, "1"), (1048576, "1048576"), (0.95, "0.95"), ("1e6", "1e6"), ("true", "true"), ("", "")],
+)
+def test_extra_argument_is_written_as_the_engine_reads_it(value: Any, expected: str) -> None:
+    assert arguments(model({"engine": {"extraArgs": ["--x", value]}}))[-1] == expected
 
 
 @pytest.mark.parametrize(
@@ -129,6 +133,10 @@ def test_image_whose_version_nobody_knows_is_refused(image: Values) -> None:
 
 def test_revision_goes_to_the_hub() -> None:
     assert flag(model({"model": {"revision": "abc123"}}), "revision") == "abc123"
+
+
+def test_revision_that_ends_in_a_colon_is_a_text() -> None:
+    assert flag(model({"model": {"revision": "a:"}}), "revision") == "a:"
 
 
 def test_revision_is_not_asked_of_weights_that_lie_there() -> None:

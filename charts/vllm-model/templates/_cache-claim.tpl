@@ -10,7 +10,7 @@ metadata: {{- include "vllm-model.metadata" (dict "root" . "name" (include "vllm
 spec:
   accessModes: {{- toYaml $cache.accessModes | nindent 4 }}
   {{- with $cache.storageClassName }}
-  storageClassName: {{ . }}
+  storageClassName: {{ . | quote }}
   {{- end }}
   resources:
     requests:

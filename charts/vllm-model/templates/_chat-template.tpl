@@ -7,6 +7,6 @@ apiVersion: v1
 kind: ConfigMap
 metadata: {{- include "vllm-model.metadata" (dict "root" . "name" (include "vllm-model.chatTemplateName" .)) | nindent 2 }}
 data:
-  {{ .Values.model.chatTemplate.key }}: {{ .Values.model.chatTemplate.inline | quote }}
+  {{ .Values.model.chatTemplate.key | quote }}: {{ .Values.model.chatTemplate.inline | quote }}
 {{- end -}}
 {{- end }}

@@ -4,10 +4,10 @@ The Job that fetches the weights once for all replicas.
 
 {{/*
 vllm-model.downloadJobName: Jobs are immutable, so the name carries a hash of all that the Job is made of: changed values
-make a new Job instead of a failed upgrade, and unchanged ones never download again.
+make a new Job instead of a failed upgrade, and unchanged ones never download again. Of its content, not of how it is written here.
 */}}
 {{- define "vllm-model.downloadJobName" -}}
-{{ include "vllm-model.fullname" . }}-{{ include "vllm-model.downloadPodTemplate" . | sha256sum | trunc 8 }}
+{{ include "vllm-model.fullname" . }}-{{ include "vllm-model.downloadPodTemplate" . | fromYaml | toJson | sha256sum | trunc 8 }}
 {{- end }}
 
 {{- define "vllm-model.downloadPodTemplate" -}}
@@ -20,7 +20,7 @@ spec: {{- include "vllm-model.downloadPodSpec" . | nindent 2 }}
 restartPolicy: OnFailure
 enableServiceLinks: false
 automountServiceAccountToken: false
-serviceAccountName: {{ include "vllm-model.serviceAccountName" . }}
+serviceAccountName: {{ include "vllm-model.serviceAccountName" . | quote }}
 {{- with include "vllm-model.imagePullSecrets" . }}
 {{ . }}
 {{- end }}

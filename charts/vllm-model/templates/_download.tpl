@@ -12,7 +12,7 @@ which has huggingface_hub. Buckets: rclone. Reads .Files: in the umbrella the ro
 {{- $hub := eq $weights.source "huggingface" -}}
 {{- $image := ternary .Values.engine.image $weights.copyImage $hub -}}
 name: download
-image: {{ include "vllm-model.image" (dict "root" . "image" $image) }}
+image: {{ include "vllm-model.image" (dict "root" . "image" $image) | quote }}
 imagePullPolicy: {{ $image.pullPolicy }}
 {{- if $hub }}
 command: [python3, -c]
@@ -31,7 +31,7 @@ volumeMounts: {{- include "vllm-model.cacheMounts" . | nindent 2 }}
 
 {{- define "vllm-model.downloadEnv" -}}
 HOME: {value: /tmp}
-MARKER: {value: {{ include "vllm-model.downloadMarker" . }}}
+MARKER: {value: {{ include "vllm-model.downloadMarker" . | quote }}}
 {{- if eq .Values.weights.source "huggingface" }}
 MODEL: {value: {{ .Values.model.id | quote }}}
 REVISION: {value: {{ .Values.model.revision | quote }}}
@@ -39,7 +39,7 @@ REVISION: {value: {{ .Values.model.revision | quote }}}
 {{- else }}
 {{- $bucket := fromYaml (include "vllm-model.bucket" .) }}
 SOURCE: {value: {{ printf "bucket:%s" $bucket.path | quote }}}
-TARGET: {value: {{ include "vllm-model.modelReference" . }}}
+TARGET: {value: {{ include "vllm-model.modelReference" . | quote }}}
 {{- include "vllm-model.rcloneEnv" . }}
 {{- with include "vllm-model.bucketEnv" . }}
 {{ trim . }}
@@ -56,7 +56,7 @@ RCLONE_CONFIG_BUCKET_TYPE: {value: s3}
 RCLONE_CONFIG_BUCKET_ENV_AUTH: {value: "true"}
 RCLONE_CONFIG_BUCKET_PROVIDER: {value: {{ ternary "Other" "AWS" (not (empty .Values.weights.s3.endpoint)) }}}
 {{- with .Values.weights.s3.region }}
-RCLONE_CONFIG_BUCKET_REGION: {value: {{ . }}}
+RCLONE_CONFIG_BUCKET_REGION: {value: {{ . | quote }}}
 {{- end }}
 {{- with .Values.weights.s3.endpoint }}
 RCLONE_CONFIG_BUCKET_ENDPOINT: {value: {{ . | quote }}}
@@ -80,7 +80,7 @@ pulls anyway. The Job's own failure shows on the Job; this one says what it wait
 */}}
 {{- define "vllm-model.waitContainer" -}}
 name: wait-for-weights
-image: {{ include "vllm-model.image" (dict "root" . "image" .Values.engine.image) }}
+image: {{ include "vllm-model.image" (dict "root" . "image" .Values.engine.image) | quote }}
 imagePullPolicy: {{ .Values.engine.image.pullPolicy }}
 command: [python3, -c]
 args:
@@ -91,8 +91,8 @@ args:
         print("waiting for", marker, "of job", os.environ["JOB"], flush=True)
         time.sleep(5)
 env:
-  - {name: MARKER, value: {{ include "vllm-model.downloadMarker" . }}}
-  - {name: JOB, value: {{ include "vllm-model.downloadJobName" . }}}
+  - {name: MARKER, value: {{ include "vllm-model.downloadMarker" . | quote }}}
+  - {name: JOB, value: {{ include "vllm-model.downloadJobName" . | quote }}}
 resources:
   requests: {cpu: 10m, memory: 64Mi}
 securityContext: {{- toYaml .Values.securityContext | nindent 2 }}

@@ -25,13 +25,13 @@ extraArgs come last: argparse takes the last of two.
 {{ . }}
 {{- end }}
 {{- with $root.Values.tracing.endpoint }}
-- --otlp-traces-endpoint={{ . }}
+- {{ printf "--otlp-traces-endpoint=%s" . | quote }}
 {{- end }}
 {{- with include "vllm-model.flagArgs" $root }}
 {{ . }}
 {{- end }}
 {{- range $root.Values.engine.extraArgs }}
-- {{ . | toString | quote }}
+- {{ include "vllm-model.scalar" . | quote }}
 {{- end }}
 {{- end }}
 
@@ -45,13 +45,13 @@ vllm-model.modelArgs: what is served and under which names.
 - {{ . | quote }}
 {{- end }}
 {{- if and $model.revision (eq .Values.weights.source "huggingface") }}
-- --revision={{ $model.revision }}
+- {{ printf "--revision=%s" $model.revision | quote }}
 {{- end }}
 {{- if $model.trustRemoteCode }}
 - --trust-remote-code
 {{- end }}
 {{- if or $model.chatTemplate.inline $model.chatTemplate.configMap }}
-- --chat-template=/etc/vllm/{{ $model.chatTemplate.key }}
+- {{ printf "--chat-template=/etc/vllm/%s" $model.chatTemplate.key | quote }}
 {{- end }}
 {{- with fromYaml (include "vllm-model.stated" $model.adapters) }}
 - --enable-lora
@@ -102,7 +102,7 @@ kebabcase, which makes --all-2-all-backend of all2allBackend.
 {{- $args = append $args (ternary $flag (printf "--no-%s" $dashed) $value) -}}
 {{- else if kindIs "slice" $value -}}
 {{- $args = append $args $flag -}}
-{{- range $value -}}{{- $args = append $args (toString .) -}}{{- end -}}
+{{- range $value -}}{{- $args = append $args (include "vllm-model.scalar" .) -}}{{- end -}}
 {{- else if kindIs "map" $value -}}
 {{- $args = append $args (printf "%s=%s" $flag (toJson $value)) -}}
 {{- else if not (kindIs "invalid" $value) -}}

@@ -5,7 +5,7 @@ The container of the engine. Inputs of the helpers here as in _pod.tpl.
 {{- define "vllm-model.engineContainer" -}}
 {{- $root := .root -}}
 name: {{ .container | default "vllm" }}
-image: {{ include "vllm-model.image" (dict "root" $root "image" $root.Values.engine.image) }}
+image: {{ include "vllm-model.image" (dict "root" $root "image" $root.Values.engine.image) | quote }}
 imagePullPolicy: {{ $root.Values.engine.image.pullPolicy }}
 command: {{- include "vllm-model.engineCommand" . | nindent 2 }}
 args: {{- include "vllm-model.engineArgs" . | nindent 2 }}

@@ -30,14 +30,14 @@ vllm-model.engineEnv: what the engine needs to run as a stranger under a read-on
 HOME: {value: /tmp}
 USER: {value: vllm}
 LOGNAME: {value: vllm}
-XDG_CACHE_HOME: {value: {{ $cache }}/xdg}
+XDG_CACHE_HOME: {value: {{ printf "%s/xdg" $cache | quote }}}
 XDG_CONFIG_HOME: {value: /tmp/.config}
-VLLM_CACHE_ROOT: {value: {{ $cache }}/vllm}
+VLLM_CACHE_ROOT: {value: {{ printf "%s/vllm" $cache | quote }}}
 VLLM_CONFIG_ROOT: {value: /tmp/.config/vllm}
-TORCHINDUCTOR_CACHE_DIR: {value: {{ $cache }}/torchinductor}
-TRITON_CACHE_DIR: {value: {{ $cache }}/triton}
-FLASHINFER_WORKSPACE_BASE: {value: {{ $cache }}/flashinfer}
-CUDA_CACHE_PATH: {value: {{ $cache }}/cuda}
+TORCHINDUCTOR_CACHE_DIR: {value: {{ printf "%s/torchinductor" $cache | quote }}}
+TRITON_CACHE_DIR: {value: {{ printf "%s/triton" $cache | quote }}}
+FLASHINFER_WORKSPACE_BASE: {value: {{ printf "%s/flashinfer" $cache | quote }}}
+CUDA_CACHE_PATH: {value: {{ printf "%s/cuda" $cache | quote }}}
 VLLM_NO_USAGE_STATS: {value: "1"}
 VLLM_LOGGING_LEVEL: {value: {{ .Values.engine.logLevel }}}
 VLLM_ENGINE_READY_TIMEOUT_S: {value: {{ max 600 (include "vllm-model.startupBudgetSeconds" . | int) | quote }}}
@@ -50,11 +50,11 @@ HF_HUB_OFFLINE: {value: "1"}
 {{- end }}
 {{- with .Values.auth.apiKeySecret }}
 {{- if .name }}
-VLLM_API_KEY: {valueFrom: {secretKeyRef: {name: {{ .name }}, key: {{ .key }}}}}
+VLLM_API_KEY: {valueFrom: {secretKeyRef: {name: {{ .name | quote }}, key: {{ .key | quote }}}}}
 {{- end }}
 {{- end }}
 {{- if .Values.tracing.endpoint }}
-OTEL_SERVICE_NAME: {value: {{ include "vllm-model.fullname" . }}}
+OTEL_SERVICE_NAME: {value: {{ include "vllm-model.fullname" . | quote }}}
 OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: {value: {{ .Values.tracing.protocol }}}
 {{- end }}
 {{- if gt (int .Values.parallelism.nodes) 1 }}

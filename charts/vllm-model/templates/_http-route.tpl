@@ -24,7 +24,7 @@ spec:
     - matches: {{- toYaml . | nindent 8 }}
       timeouts: {request: {{ int $route.timeoutSeconds }}s}
       backendRefs:
-        - {name: {{ include "vllm-model.fullname" $ }}, port: {{ int $.Values.service.port }}}
+        - {name: {{ include "vllm-model.fullname" $ | quote }}, port: {{ int $.Values.service.port }}}
     {{- end }}
 {{- end -}}
 {{- end }}

@@ -31,7 +31,7 @@ spec:
       {{- end }}
       containers:
         - name: hold
-          image: {{ include "vllm-model.image" (dict "root" . "image" .Values.engine.image) }}
+          image: {{ include "vllm-model.image" (dict "root" . "image" .Values.engine.image) | quote }}
           imagePullPolicy: {{ .Values.engine.image.pullPolicy }}
           command: [sleep, infinity]
           resources:

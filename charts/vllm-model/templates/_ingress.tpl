@@ -15,11 +15,11 @@ kind: Ingress
 metadata: {{- include "vllm-model.metadata" (dict "root" . "annotations" (merge (dict) ($ingress.annotations | default dict) (fromYaml (include "vllm-model.ingressAnnotations" .)))) | nindent 2 }}
 spec:
   {{- with $ingress.className }}
-  ingressClassName: {{ . }}
+  ingressClassName: {{ . | quote }}
   {{- end }}
   {{- with $ingress.tlsSecret }}
   tls:
-    - secretName: {{ . }}
+    - secretName: {{ . | quote }}
       hosts: {{- toYaml $ingress.hosts | nindent 8 }}
   {{- end }}
   rules:

@@ -4,8 +4,8 @@ a selector is immutable, and a label that changes would break every upgrade.
 */}}
 {{- define "vllm-model.selectorLabels" -}}
 app.kubernetes.io/name: vllm-model
-app.kubernetes.io/instance: {{ .Release.Name }}
-vllm-model/name: {{ include "vllm-model.fullname" . }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+vllm-model/name: {{ include "vllm-model.fullname" . | quote }}
 {{- end }}
 
 {{/*
@@ -36,8 +36,8 @@ A namespace is always written: `helm template | kubectl apply` and Kustomize wou
 */}}
 {{- define "vllm-model.metadata" -}}
 {{- $root := .root -}}
-name: {{ .name | default (include "vllm-model.fullname" $root) }}
-namespace: {{ $root.Release.Namespace }}
+name: {{ .name | default (include "vllm-model.fullname" $root) | quote }}
+namespace: {{ $root.Release.Namespace | quote }}
 labels: {{ merge (dict) (fromJson (include "vllm-model.once" (list "vllm-model.labels" $root))) (.labels | default dict) | toJson }}
 {{- with merge (dict) (.annotations | default dict) ($root.Values.commonAnnotations | default dict) }}
 annotations: {{ toJson . }}

@@ -52,7 +52,7 @@ itself; KServe makes a Deployment <name>-predictor of it.
 {{- $kserve := eq $kind "InferenceService" -}}
 apiVersion: {{ get (dict "Deployment" "apps/v1" "Rollout" "argoproj.io/v1alpha1" "LeaderWorkerSet" "leaderworkerset.x-k8s.io/v1" "InferenceService" "apps/v1") $kind }}
 kind: {{ ternary "Deployment" $kind $kserve }}
-name: {{ include "vllm-model.fullname" . }}{{ ternary "-predictor" "" $kserve }}
+name: {{ printf "%s%s" (include "vllm-model.fullname" .) (ternary "-predictor" "" $kserve) | quote }}
 {{- end }}
 
 {{/*

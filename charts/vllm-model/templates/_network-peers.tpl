@@ -15,12 +15,12 @@ vllm-model.callers: who may call the API, as a list of peers: the test, the gate
 {{- if .service }}
 - podSelector: {{- toYaml (ternary (dict "matchLabels" .podLabels) dict (not (empty .podLabels))) | nindent 4 }}
   {{- with .namespace }}
-  namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ . }}}}
+  namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ . | quote }}}}
   {{- end }}
 {{- end }}
 {{- end }}
 {{- range concat (.Values.networkPolicy.ingress.namespaces | default list) (.Values.networkPolicy.ingress.monitoringNamespaces | default list) | uniq }}
-- namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ . }}}}
+- namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ . | quote }}}}
 {{- end }}
 {{- end }}
 
@@ -31,7 +31,7 @@ no selector of pods finds it.
 {{- define "vllm-model.egressDns" -}}
 {{- $dns := .Values.networkPolicy.egress.dns -}}
 - to:
-    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ $dns.namespace }}}}
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ $dns.namespace | quote }}}}
       podSelector: {matchLabels: {{ toJson $dns.podLabels }}}
     - ipBlock: {cidr: 169.254.20.10/32}
   ports:
@@ -108,12 +108,12 @@ Inputs: dict "root" the root, "url", "namespace" (empty: read from the URL).
 {{- $inCluster := and (ge (len $labels) 3) (eq (index (concat $labels (list "" "" "")) 2) "svc") -}}
 - to:
     {{- if or .namespace $inCluster }}
-    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .namespace | default (index (append $labels "") 1) }}}}
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .namespace | default (index (append $labels "") 1) | quote }}}}
     {{- else if eq (len $labels) 1 }}
     - podSelector: {}
     {{- else }}
     {{- if eq (len $labels) 2 }}
-    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ index $labels 1 }}}}
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ index $labels 1 | quote }}}}
     {{- end }}
     - ipBlock: {cidr: 0.0.0.0/0, except: [169.254.0.0/16]}
     - ipBlock: {cidr: "::/0", except: ["fe80::/10"]}

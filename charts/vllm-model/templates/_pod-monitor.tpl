@@ -10,14 +10,14 @@ kind: PodMonitor
 metadata: {{- include "vllm-model.metadata" (dict "root" . "labels" $monitor.labels) | nindent 2 }}
 spec:
   namespaceSelector:
-    matchNames: [{{ .Release.Namespace }}]
+    matchNames: [{{ .Release.Namespace | quote }}]
   selector:
     matchLabels: {{- include "vllm-model.servingLabels" . | nindent 6 }}
   podMetricsEndpoints:
     - port: http
       path: /metrics
-      interval: {{ $monitor.interval }}
-      scrapeTimeout: {{ $monitor.scrapeTimeout }}
+      interval: {{ $monitor.interval | quote }}
+      scrapeTimeout: {{ $monitor.scrapeTimeout | quote }}
       {{- with $monitor.relabelings }}
       relabelings: {{- toYaml . | nindent 8 }}
       {{- end }}

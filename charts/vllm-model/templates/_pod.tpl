@@ -34,20 +34,20 @@ enableServiceLinks: a Service named vllm would set VLLM_PORT to a URL in every p
 {{- $root := .root -}}
 enableServiceLinks: false
 automountServiceAccountToken: {{ $root.Values.serviceAccount.automountServiceAccountToken }}
-serviceAccountName: {{ include "vllm-model.serviceAccountName" $root }}
+serviceAccountName: {{ include "vllm-model.serviceAccountName" $root | quote }}
 terminationGracePeriodSeconds: {{ (fromYaml (include "vllm-model.shutdown" $root)).graceSeconds }}
 {{- with include "vllm-model.imagePullSecrets" $root }}
 {{ . }}
 {{- end }}
 {{- with $root.Values.availability.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with $root.Values.gpu.runtimeClassName }}
-runtimeClassName: {{ . }}
+runtimeClassName: {{ . | quote }}
 {{- end }}
 securityContext: {{- toYaml $root.Values.podSecurityContext | nindent 2 }}
 {{- with $root.Values.scheduling.schedulerName }}
-schedulerName: {{ . }}
+schedulerName: {{ . | quote }}
 {{- end }}
 {{- with fromYaml (include "vllm-model.stated" $root.Values.scheduling.nodeSelector) }}
 nodeSelector: {{- toYaml . | nindent 2 }}
@@ -91,7 +91,7 @@ volumes: {{- include "vllm-model.volumes" $root | nindent 2 }}
 - {name: shm, emptyDir: {medium: Memory, sizeLimit: {{ .Values.sharedMemory.sizeGiB }}Gi}}
 {{- end }}
 {{- if or .Values.model.chatTemplate.inline .Values.model.chatTemplate.configMap }}
-- {name: chat-template, configMap: {name: {{ include "vllm-model.chatTemplateName" . }}}}
+- {name: chat-template, configMap: {name: {{ include "vllm-model.chatTemplateName" . | quote }}}}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

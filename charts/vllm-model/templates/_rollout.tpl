@@ -121,6 +121,6 @@ spec:
   successCondition: len(result) == 0 || isNaN(result[0]) || result[0] <= {{ .limit }}
   provider:
     prometheus:
-      address: {{ .root.Values.autoscaling.prometheus.serverAddress }}
-      query: {{ .query | squote }}
+      address: {{ .root.Values.autoscaling.prometheus.serverAddress | quote }}
+      query: {{ .query | quote }}
 {{- end }}

@@ -60,7 +60,7 @@ vllm-model.kedaTriggers: demand first (the one that wakes), then metrics, hours,
 {{- end }}
 {{- range $name, $hours := fromYaml (include "vllm-model.stated" .Values.autoscaling.triggers.cron) }}
 - type: cron
-  name: {{ $name }}
+  name: {{ $name | quote }}
   metadata:
     timezone: {{ $hours.timezone | quote }}
     start: {{ $hours.start | quote }}
@@ -115,6 +115,6 @@ Inputs: dict "root" the root, "trigger" an entry of vllm-model.metricTriggers.
   {{- end }}
   metadata: {{- toYaml (merge $own ($prometheus.parameters | default dict)) | nindent 4 }}
   {{- with $prometheus.authentication.name }}
-  authenticationRef: {name: {{ . }}, kind: {{ $prometheus.authentication.kind }}}
+  authenticationRef: {name: {{ . | quote }}, kind: {{ $prometheus.authentication.kind }}}
   {{- end }}
 {{- end }}

@@ -16,7 +16,7 @@ spec:
   activeDeadlineSeconds: {{ add (int .Values.test.waitSeconds) (mul 3 (int .Values.test.timeoutSeconds)) }}
   enableServiceLinks: false
   automountServiceAccountToken: false
-  serviceAccountName: {{ include "vllm-model.serviceAccountName" . }}
+  serviceAccountName: {{ include "vllm-model.serviceAccountName" . | quote }}
   {{- with include "vllm-model.imagePullSecrets" . }}
   {{- . | nindent 2 }}
   {{- end }}
@@ -32,7 +32,7 @@ spec:
               matchLabels: {{- include "vllm-model.servingLabels" . | nindent 16 }}
   containers:
     - name: test
-      image: {{ include "vllm-model.image" (dict "root" . "image" $image) }}
+      image: {{ include "vllm-model.image" (dict "root" . "image" $image) | quote }}
       imagePullPolicy: {{ $image.pullPolicy }}
       command: [python3, -c]
       args:
@@ -57,7 +57,7 @@ vllm-model.testEnv: what helm_test.py reads. A pooling model has no chat.
 - {name: NVIDIA_VISIBLE_DEVICES, value: void}
 {{- with .Values.auth.apiKeySecret }}
 {{- if .name }}
-- {name: API_KEY, valueFrom: {secretKeyRef: {name: {{ .name }}, key: {{ .key }}}}}
+- {name: API_KEY, valueFrom: {secretKeyRef: {name: {{ .name | quote }}, key: {{ .key | quote }}}}}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -67,7 +67,7 @@ vllm-model.weightsVolumes: volumes of the weights and of the cache.
 {{- $weights := .Values.weights -}}
 - name: cache
 {{- if eq $weights.cache.type "claim" }}
-  persistentVolumeClaim: {claimName: {{ include "vllm-model.cacheClaimName" . }}}
+  persistentVolumeClaim: {claimName: {{ include "vllm-model.cacheClaimName" . | quote }}}
 {{- else if $weights.cache.sizeGiB }}
   emptyDir: {sizeLimit: {{ $weights.cache.sizeGiB }}Gi}
 {{- else }}
@@ -75,7 +75,7 @@ vllm-model.weightsVolumes: volumes of the weights and of the cache.
 {{- end }}
 {{- if eq $weights.source "claim" }}
 - name: weights
-  persistentVolumeClaim: {claimName: {{ $weights.claim.name }}, readOnly: true}
+  persistentVolumeClaim: {claimName: {{ $weights.claim.name | quote }}, readOnly: true}
 {{- else if eq $weights.source "image" }}
 - name: weights
   image: {reference: {{ $weights.image.reference | quote }}, pullPolicy: {{ $weights.image.pullPolicy }}}
@@ -85,7 +85,7 @@ vllm-model.weightsVolumes: volumes of the weights and of the cache.
 {{- end }}
 {{- if and (eq $weights.source "gcs") $weights.gcs.credentialsSecret }}
 - name: gcs-credentials
-  secret: {secretName: {{ $weights.gcs.credentialsSecret }}}
+  secret: {secretName: {{ $weights.gcs.credentialsSecret | quote }}}
 {{- end }}
 {{- end }}
 
@@ -93,7 +93,7 @@ vllm-model.weightsVolumes: volumes of the weights and of the cache.
 vllm-model.cacheMounts: the cache and the bucket's credentials; containers that download mount nothing else.
 */}}
 {{- define "vllm-model.cacheMounts" -}}
-- {name: cache, mountPath: {{ .Values.weights.cache.mountPath }}}
+- {name: cache, mountPath: {{ .Values.weights.cache.mountPath | quote }}}
 - {name: tmp, mountPath: /tmp}
 {{- if and (eq .Values.weights.source "gcs") .Values.weights.gcs.credentialsSecret }}
 - {name: gcs-credentials, mountPath: /etc/gcs, readOnly: true}
@@ -105,13 +105,13 @@ vllm-model.hubEnv: what a download from the Hugging Face hub needs. HF_TOKEN is 
 */}}
 {{- define "vllm-model.hubEnv" -}}
 {{- $hub := .Values.weights.huggingface -}}
-HF_HOME: {value: {{ .Values.weights.cache.mountPath }}/huggingface}
+HF_HOME: {value: {{ printf "%s/huggingface" .Values.weights.cache.mountPath | quote }}}
 HF_HUB_DISABLE_TELEMETRY: {value: "1"}
 {{- with $hub.endpoint }}
 HF_ENDPOINT: {value: {{ . | quote }}}
 {{- end }}
 {{- with $hub.tokenSecret.name }}
-HF_TOKEN: {valueFrom: {secretKeyRef: {name: {{ . }}, key: {{ $hub.tokenSecret.key }}}}}
+HF_TOKEN: {valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: {{ $hub.tokenSecret.key | quote }}}}}
 {{- end }}
 {{- end }}
 
@@ -123,15 +123,15 @@ streamer and rclone use them too). Without a Secret the identity of the ServiceA
 {{- $weights := .Values.weights -}}
 {{- if eq $weights.source "s3" -}}
 {{- with $weights.s3.region }}
-AWS_REGION: {value: {{ . }}}
+AWS_REGION: {value: {{ . | quote }}}
 {{- end }}
 {{- with $weights.s3.endpoint }}
 AWS_ENDPOINT_URL: {value: {{ . | quote }}}
 RUNAI_STREAMER_S3_USE_VIRTUAL_ADDRESSING: {value: "0"}
 {{- end }}
 {{- with $weights.s3.credentialsSecret }}
-AWS_ACCESS_KEY_ID: {valueFrom: {secretKeyRef: {name: {{ . }}, key: AWS_ACCESS_KEY_ID}}}
-AWS_SECRET_ACCESS_KEY: {valueFrom: {secretKeyRef: {name: {{ . }}, key: AWS_SECRET_ACCESS_KEY}}}
+AWS_ACCESS_KEY_ID: {valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: AWS_ACCESS_KEY_ID}}}
+AWS_SECRET_ACCESS_KEY: {valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: AWS_SECRET_ACCESS_KEY}}}
 {{- end }}
 {{- else if and (eq $weights.source "gcs") $weights.gcs.credentialsSecret -}}
 GOOGLE_APPLICATION_CREDENTIALS: {value: /etc/gcs/key.json}
