@@ -1,14 +1,18 @@
 """What a user writes stays text: YAML reads 1e3 as a number, on as a switch, null as nothing, a comma as an end."""
 
+import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scripts.kubernetes_schemas import problems
-from scripts.render import Render
+from scripts.paths import CHARTS
+from scripts.render import Object, Render, RenderError, render
 from tests.render.chart import Values, arguments, engine, environment, model, pod
-from tests.render.variants import GROUP, KEDA, SHARED, VARIANTS
+from tests.render.variants import EVERY_TRIGGER, GATEWAY, GROUP, KEDA, SHARED, VARIANTS
 
 READ_AS_SOMETHING_ELSE = ["123", "1e3", "0x1f", "on", "null", "true"]
 
@@ -127,3 +131,42 @@ def test_paths_with_signs_of_yaml_reach_the_download_and_the_engine_as_they_are(
     assert environment(engine(made))["TRITON_CACHE_DIR"] == "/cache,x/triton"
     assert {"name": "cache", "mountPath": "/cache,x"} in engine(made)["volumeMounts"]
     assert arguments(made)[0] == "/cache,x/models/b/models/a,b{c}"
+
+
+QUERIES: dict[str, Values] = {
+    "scaled": {"autoscaling": {**KEDA, "triggers": EVERY_TRIGGER}},
+    "scaled to zero": {"autoscaling": {**KEDA, "minReplicas": 0, "wake": GATEWAY}},
+    "judged": VARIANTS["rollout that is judged"],
+}
+
+
+def watched(variant: str, label: str) -> list[Object]:
+    """The objects of a model that asks Prometheus for all that it can ask, with one more matcher."""
+    rules = {"monitoring": {"rules": {"enabled": True, "alerts": {"idleReplicas": {"enabled": True}}}}}
+    scaling = QUERIES[variant]["autoscaling"]
+    more = {"autoscaling": {**scaling, "prometheus": {**scaling["prometheus"], "matchLabels": {"zone": label}}}}
+    return model({**QUERIES[variant], **rules, **more}).objects
+
+
+@pytest.mark.parametrize("text", ["a: b", "eu #1", "it's", 'the "first"', "{a}, [b]", "50%d", "back\\slash", " "])
+@pytest.mark.parametrize("variant", QUERIES)
+def test_matcher_of_any_text_is_that_text_in_every_query(variant: str, text: str) -> None:
+    def filled(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {key: filled(value) for key, value in part.items()}
+        if isinstance(part, list):
+            return [filled(value) for value in part]
+        return part.replace('zone="plain"', f"zone={json.dumps(text)}") if isinstance(part, str) else part
+
+    plain = watched(variant, "plain")
+    assert 'zone="plain"' in str(plain)
+    assert watched(variant, text) == filled(plain)
+
+
+def test_alert_that_is_not_yaml_fails_with_its_name(tmp_path: Path) -> None:
+    """None is left out in silence: an alert that is missing looks like one that never fires."""
+    chart = shutil.copytree(CHARTS / "vllm-model", tmp_path / "vllm-model")
+    file = chart / "templates" / "_alerts.tpl"
+    file.write_text(file.read_text().replace("summary: Replicas cannot start", "summary: a: b"))
+    with pytest.raises(RenderError, match=r"vllm-model\.alert\.podsPending is not YAML"):
+        render(chart, [{"model": {"id": "m"}, "monitoring": {"rules": {"enabled": True}}}])

@@ -24,6 +24,7 @@ model without a scaler has no maximum). Its runbook_url is the page and the head
 {{- range $key, $alert := $rules.alerts -}}
 {{- if $alert.enabled -}}
 {{- $body := fromYaml (include (printf "vllm-model.alert.%s" $key) (dict "root" $root "alert" $alert)) -}}
+{{- if hasKey $body "Error" -}}{{- fail (printf "vllm-model.alert.%s is not YAML: %s" $key $body.Error) -}}{{- end -}}
 {{- if $body.expr -}}
 {{- $name := printf "Vllm%s%s" (substr 0 1 $key | upper) (substr 1 -1 $key) -}}
 {{- $labels := merge (dict "severity" $alert.severity "model" $model "namespace" $root.Release.Namespace) ($rules.alertLabels | default dict) -}}
