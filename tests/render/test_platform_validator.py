@@ -52,6 +52,7 @@ def quota(gpus: str) -> Values:
 
 SLEEPS = {"models": {"tiny": {"autoscaling": {"type": "keda", "minReplicas": 0}}}}
 NO_WAY = {"apiKeys": {"enabled": False}}
+EXTENSION = gateway(type="inference-extension", inferenceExtension={"gatewayRef": {"name": "public"}})
 
 RULES = [
     Rule(
@@ -64,7 +65,25 @@ RULES = [
         "which the gateway cannot route",
         {"models": {"tiny": {"model": {"servedNames": ["my|model"]}}}},
         {"models": {"tiny": {"model": {"servedNames": ["my-model"]}}}},
-        "servedNames: [my-model]",
+        'set models.tiny.model.servedNames: ["my-model"]',
+    ),
+    Rule(
+        'models.g and models.tiny are both "tiny" to the scaler',
+        {"models": {"g": {**TINY, "namespace": "team-b", "fullnameOverride": "tiny"}, "tiny": {"namespace": "team-a"}}},
+        {"models": {"g": {**TINY, "namespace": "team-b"}, "tiny": {"namespace": "team-a"}}},
+        "models.tiny.fullnameOverride: team-a-tiny",
+    ),
+    Rule(
+        "models.large and models.tiny both make the Service llm/shared",
+        {"models": {"large": {**TINY, "fullnameOverride": "shared"}, "tiny": {"fullnameOverride": "shared"}}},
+        {"models": {"large": {**TINY, "fullnameOverride": "shared"}, "tiny": {"fullnameOverride": "own"}}},
+        "models.tiny.fullnameOverride: tiny",
+    ),
+    Rule(
+        "both make the HTTPRoute llm/tiny",
+        {**EXTENSION, "models": {"tiny": {"route": {"enabled": True, "parentRefs": [{"name": "public"}]}}}},
+        EXTENSION,
+        "models.tiny.route.enabled: false",
     ),
     Rule(
         "which is also the entry of another model",
@@ -105,7 +124,7 @@ RULES = [
     Rule(
         "hangs routes on a Gateway of yours",
         gateway(type="inference-extension"),
-        gateway(type="inference-extension", inferenceExtension={"gatewayRef": {"name": "public"}}),
+        EXTENSION,
         "gatewayRef: {name:",
     ),
     Rule(
@@ -198,6 +217,76 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(RenderError) as refused:
         platform({"models": {"tiny": TINY}}, wrong)
     assert all(f"\n{number}. " in refused.value.message for number in (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "values"),
+    [
+        ("models.a", "models.tiny", {"models": {"a": TINY}, "vllm-model": {"nameOverride": "engine"}}),
+        ("gateway", "models.llm-gateway", {"models": {"llm-gateway": TINY}}),
+        ("gateway", "models.llm-gateway-internal", {"models": {"llm-gateway-internal": TINY}}),
+        ("monitoring.rules", "models.llm", {"models": {"llm": TINY}, "monitoring": {"enabled": True}}),
+        ("models.tiny", "models.tiny-pods", {"models": {"tiny-pods": TINY}}),
+        ("models.tiny", "models.tiny-test", {"models": {"tiny-test": TINY}}),
+        (
+            "tenants.team-a",
+            "models.tenant",
+            {"models": {"tenant": {**TINY, "namespace": "team-a"}}, **tenant(namespace={"create": True})},
+        ),
+        (
+            "models.a",
+            "models.tiny",
+            {"models": {"a": TINY}, "vllm-model": {"serviceAccount": {"create": True, "name": "engine"}}},
+        ),
+    ],
+)
+def test_two_that_make_one_object_are_named_once(one: str, other: str, values: Values) -> None:
+    with pytest.raises(RenderError, match=f"{one} and {other} both make") as refused:
+        platform({"models": {"tiny": TINY}}, values)
+    assert refused.value.message.count("both make") == 1
+    assert f"Please set {other}." in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"models": {"tiny": {"namespace": "team-a"}, "other": {**TINY, "fullnameOverride": "tiny-pods"}}},
+        {"models": {"tiny-pods": TINY, "tiny": {"service": {"headless": False}}}},
+        {"models": {"tiny-test": TINY, "tiny": {"test": {"enabled": False}}}},
+        {"models": {"tiny-chat": TINY, "tiny-stable": TINY, "tiny-cache": TINY}},
+        {"models": {"llm-gateway": TINY}, **gateway(enabled=False)},
+        {"models": {"tenant": TINY}, **tenant(namespace={"create": True})},
+    ],
+    ids=str,
+)
+def test_names_alike_of_other_kinds_or_namespaces_are_let_through(values: Values) -> None:
+    rendered = platform({"models": {"tiny": TINY}}, values)
+    keys = [(body["kind"], body["metadata"].get("namespace"), body["metadata"]["name"]) for body in rendered.objects]
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize(
+    ("values", "fix"),
+    [
+        (gateway(externalModels={"ext": {"servedNames": ["ok", "[x/y]", "--"]}}),
+         'gateway.externalModels.ext.servedNames: ["ok","x/y","ext"]'),
+        ({"models": {"tiny": {"model": {"id": "org/[tiny]"}}}}, 'models.tiny.model.servedNames: ["org/-tiny"]'),
+        ({"models": {"tiny": {"model": {"adapters": {"s|q": {"source": "org/sql"}}}}}},
+         'Please rename the key "s|q" of models.tiny.model.adapters to s-q.'),
+    ],
+)  # fmt: skip
+def test_names_that_cannot_be_routed_are_mended_where_they_stand(values: Values, fix: str) -> None:
+    with pytest.raises(RenderError, match="cannot route") as refused:
+        platform({"models": {"tiny": TINY}}, values)
+    assert fix in refused.value.message
+    assert refused.value.message.count("Please") == 1
+
+
+def test_an_external_model_with_the_service_of_another_is_told_to_take_another_name() -> None:
+    shared = {"servedNames": ["other"], "namespace": "team-b", "service": "tiny"}
+    with pytest.raises(RenderError, match=r"models\.tiny and gateway\.externalModels\.other are both") as refused:
+        platform({"models": {"tiny": TINY}}, gateway(externalModels={"other": shared}))
+    assert "gateway.externalModels.other.service" in refused.value.message
 
 
 def test_an_offline_render_never_fails_for_crds() -> None:

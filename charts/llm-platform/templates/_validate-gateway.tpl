@@ -2,32 +2,6 @@
 Rules of the gateway. Inputs of each: the facts (llm-platform.gateway.facts).
 */}}
 
-{{- define "llm-platform.problems.names" -}}
-{{- range $name, $external := .gateway.externalModels }}
-{{- if hasKey $.root.Values.models $name }}
-{{- include "llm-platform.problem" (list
-  (printf "gateway.externalModels.%s has the name of an entry of models: names of backends, of paths and of demand would be the same." $name)
-  (printf "Please rename it; where its objects keep their names: gateway.externalModels.<other name>: {service: %s, ...}" $name)) }}
-{{- end }}
-{{- end }}
-{{- $own := dict }}
-{{- range $backend := .backends }}{{ $_ := set $own $backend.name true }}{{ end }}
-{{- range $backend := .backends }}
-{{- range $name := $backend.names }}
-{{- if not (regexMatch "^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$" $name) }}
-{{- include "llm-platform.problem" (list
-  (printf "Model %s serves the name %q, which the gateway cannot route: only letters, digits and . _ : / @ + - may be in it." $backend.name $name)
-  (printf "Please set models.%s.model.servedNames: [%s]" $backend.name (regexReplaceAll "[^A-Za-z0-9._:/@+-]+" $name "-" | trimPrefix "-"))) }}
-{{- end }}
-{{- if and (hasKey $own $name) (ne $name $backend.name) }}
-{{- include "llm-platform.problem" (list
-  (printf "Model %s serves the name %q, which is also the entry of another model: /models/%s/v1 would be two models." $backend.name $name $name)
-  (printf "Please rename the entry models.%s, or take the name out of models.%s.model.servedNames." $name $backend.name)) }}
-{{- end }}
-{{- end }}
-{{- end }}
-{{- end }}
-
 {{- define "llm-platform.problems.access" -}}
 {{- $auth := .gateway.auth }}
 {{- if not (or $auth.apiKeys.enabled $auth.jwt.enabled $auth.clientCertificates.enabled $auth.anonymousTenant) }}

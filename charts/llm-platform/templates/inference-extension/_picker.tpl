@@ -4,6 +4,13 @@ Gateway of the Gateway API. The picker runs beside the model, in its namespace.
 Inputs of each: dict "root" the umbrella's root, "model" the model's root, "names" what it serves.
 */}}
 
+{{/*
+llm-platform.hasPickers: "true" where models have endpoint pickers. Inputs: the umbrella's root.
+*/}}
+{{- define "llm-platform.hasPickers" -}}
+{{- if and .Values.gateway.enabled (eq .Values.gateway.type "inference-extension") -}}true{{- end -}}
+{{- end }}
+
 {{- define "llm-platform.picker.name" -}}{{ include "vllm-model.fullname" .model }}-epp{{- end }}
 
 {{- define "llm-platform.picker.selectorLabels" -}}
