@@ -40,6 +40,10 @@ class Attention:
     """``state``: bytes of the convolution state of one layer and sequence, over all ranks."""
     state_bytes: int = 0
     """``state``: bytes of the recurrent state of one layer and sequence, over all ranks."""
+    state_parameters: int = 0
+    """``state``: weights of one layer's projections."""
+    gated: bool = False
+    """``full``: the query's projection makes an output gate as well (Qwen3-Next and later)."""
 
 
 @dataclass(frozen=True)
@@ -202,12 +206,12 @@ def _attention(name: str, text: dict[str, Any], layers: int, heads: int, head_di
     groups = []
     for kind, count in Counter(kinds).items():
         if kind == "state":
-            conv, state = _state_bytes(name, text)
-            groups.append(Attention("state", count, conv_bytes=conv, state_bytes=state))
+            groups.append(_state_layers(name, text, count))
         elif kind == "full":
             global_heads = text.get("num_global_key_value_heads") or kv_heads
             dim = text.get("global_head_dim") or head_dim
-            groups.append(Attention("full", count, global_heads, dim, text.get("v_head_dim") or dim))
+            gated = text.get("attn_output_gate", "linear_num_value_heads" in text)
+            groups.append(Attention("full", count, global_heads, dim, text.get("v_head_dim") or dim, gated=gated))
         elif kind in ("sliding", "chunked"):
             window = text.get("sliding_window") or text.get("attention_chunk_size") or 0
             groups.append(Attention(kind, count, kv_heads, head_dim, head_dim, window))
@@ -239,26 +243,33 @@ def _layer_kinds(text: dict[str, Any], layers: int) -> list[str]:
     return ["full" if period and (i + 1) % period == 0 else "sliding" for i in range(layers)]
 
 
-def _state_bytes(name: str, text: dict[str, Any]) -> tuple[int, int]:
-    """Convolution and recurrent state of one layer and sequence, in bytes.
+def _state_layers(name: str, text: dict[str, Any], count: int) -> Attention:
+    """Layers with a convolution and a recurrent state, in bytes of one layer and sequence, and their weights.
 
     Shapes as in vLLM's MambaStateShapeCalculator: gated delta net keeps conv_dim x (kernel - 1) and value heads x key
-    dim x value dim; Mamba 2 keeps (inner + 2 x groups x state) x (kernel - 1) and heads x head dim x state.
+    dim x value dim; Mamba 2 keeps (inner + 2 x groups x state) x (kernel - 1) and heads x head dim x state. Weights are
+    the projections in and out: of keys, queries, values, gate and two numbers a head (gated delta net), of the inner
+    width twice, groups and one number a head (Mamba 2).
     """
+    hidden = text["hidden_size"]
     wide = 4 if (text.get("mamba_ssm_dtype") or text.get("mamba_ssm_cache_dtype")) == "float32" else 2
     if "linear_num_value_heads" in text:
         key = text["linear_num_key_heads"] * text["linear_key_head_dim"]
         value = text["linear_num_value_heads"] * text["linear_value_head_dim"]
         conv = (2 * key + value) * (text["linear_conv_kernel_dim"] - 1) * 2
-        return conv, value * text["linear_key_head_dim"] * wide
-    if "mamba_num_heads" in text:
+        made = 2 * key + 2 * value + 2 * text["linear_num_value_heads"]
+        weights, state = hidden * (made + value), value * text["linear_key_head_dim"] * wide
+    elif "mamba_num_heads" in text:
         inner = text["mamba_num_heads"] * text["mamba_head_dim"]
         conv = (inner + 2 * text["n_groups"] * text["ssm_state_size"]) * (text["conv_kernel"] - 1) * 2
-        return conv, inner * text["ssm_state_size"] * wide
-    raise UserError(
-        f"--model {name}: its layers keep a recurrent state whose shape config.json does not give",
-        why="neither linear_num_value_heads (gated delta net) nor mamba_num_heads (Mamba 2) is there",
-    )
+        made = 2 * inner + 2 * text["n_groups"] * text["ssm_state_size"] + text["mamba_num_heads"]
+        weights, state = hidden * (made + inner), inner * text["ssm_state_size"] * wide
+    else:
+        raise UserError(
+            f"--model {name}: its layers keep a recurrent state whose shape config.json does not give",
+            why="neither linear_num_value_heads (gated delta net) nor mamba_num_heads (Mamba 2) is there",
+        )
+    return Attention("state", count, conv_bytes=conv, state_bytes=state, state_parameters=weights)
 
 
 def _draft_bytes(model: Model, drafts: int, bits: float) -> float:

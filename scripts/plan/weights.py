@@ -59,9 +59,10 @@ def _attention_parameters(model: Model, index: int) -> float:
             model.hidden * (1536 + group.head_dim) + heads * (1536 * 192 + 512 * 256 + 128 * model.hidden)
         )
     if group.kind == "state":
-        return group.layers * 4 * model.hidden**2
+        return group.layers * group.state_parameters
     dim = group.head_dim or model.head_dim
-    return group.layers * model.hidden * 2 * dim * (model.heads + group.kv_heads)
+    queries = model.heads * (2 if group.gated else 1)
+    return group.layers * model.hidden * dim * (queries + model.heads + 2 * group.kv_heads)
 
 
 def checkpoint_bytes(model: Model, quantization: str = "") -> float:

@@ -47,6 +47,12 @@ def test_counted_parameters_agree_with_the_checkpoint_of_plain_models() -> None:
         assert counted == pytest.approx(model.checkpoint_bytes, rel=0.005), name
 
 
+def test_counted_parameters_of_a_gated_delta_net_lack_only_the_vision_tower_and_the_draft_layer() -> None:
+    model = known_models()["Qwen/Qwen3.5-27B"]
+    missing = model.checkpoint_bytes - weights.checkpoint_bytes(replace(model, checkpoint_bytes=0))
+    assert 0.86 * GIB < missing < 2 * GIB
+
+
 @pytest.mark.parametrize("key", ["hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"])
 def test_a_config_that_lacks_a_number_is_refused_by_its_name(key: str) -> None:
     with pytest.raises(UserError, match=key):
