@@ -2,6 +2,7 @@
 
 import functools
 import json
+import pathlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from scripts.schema.values import scalar
 
 Path: TypeAlias = tuple[str | int, ...]
 
+FAMILIAR = pathlib.Path(__file__).with_name("familiar.yaml")
 OWNED_FLAGS = re.compile(r'define "vllm-model.ownedFlags" -}}\n(.*?){{- end', re.DOTALL)
 
 KINDS = {
@@ -178,11 +180,18 @@ def _example(refusal: Refusal) -> str:
         meant = scalar(value)
         if (isinstance(meant, bool) and "boolean" in kinds) or (type(meant) in (int, float) and "boolean" not in kinds):
             return as_yaml(refusal.path, meant)
+    if refusal.keyword == "type" and isinstance(value, str) and value and (inner := _named_by(schema)):
+        return as_yaml(refusal.path, {inner: value})
     bounds = refusal.keyword in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
     for choice in (schema.get("default"), *(() if bounds else schema.get("examples", ()))):
         if choice not in (None, "", [], {}):
             return as_yaml(refusal.path, choice)
     return ""
+
+
+def _named_by(schema: Schema) -> str:
+    """The key that holds what people write in a map's place: ``model: org/name`` means ``model: {id: org/name}``."""
+    return next((key for key in ("id", "repository", "name") if key in schema.get("properties", {})), "")
 
 
 def as_yaml(path: Path, value: Any) -> str:
@@ -209,6 +218,8 @@ def suggestion(path: Path, key: str, schema: Schema, root: Schema, chart: str) -
     if "flags" in path and (knob := owned_flags(chart).get(plain)):
         return f"The chart passes this flag itself; set {knob} instead."
     foreign = bool(path) and path[0] in dependencies.charts()
+    if not foreign and (known_elsewhere := familiar(path, key)):
+        return known_elsewhere
     if foreign and (meant := dependencies.nearest(key, schema.get("properties", {}))):
         return f"Did you mean {meant}?"
     if elsewhere := places(within(root, str(path[0])) if foreign else root, plain):
@@ -221,6 +232,19 @@ def suggestion(path: Path, key: str, schema: Schema, root: Schema, chart: str) -
         version = dependencies.recorded(str(path[0])).version
         here += f" in {path[0]} {version}; a key that this misses is let through by helm's --skip-schema-validation"
     return f"The keys here are {here}." if here else ""
+
+
+@functools.cache
+def familiar_keys() -> dict[str, str]:
+    """What stands here for keys of other charts (familiar.yaml)."""
+    hints: dict[str, str] = yaml.safe_load(FAMILIAR.read_text(encoding="utf-8"))
+    return hints
+
+
+def familiar(path: Path, key: str) -> str:
+    """What stands here for a key that another chart has, or nothing."""
+    hints = familiar_keys()
+    return hints.get(f"{path[-1]}.{key}" if path else key) or hints.get(key, "")
 
 
 def within(root: Schema, chart: str) -> Schema:

@@ -1,10 +1,11 @@
 """What is said about values that are refused: where, what is wrong, which key was meant, what to type."""
 
+import re
 from typing import Any
 
 import pytest
 
-from scripts.schema.explain import as_yaml, dotted
+from scripts.schema.explain import as_yaml, dotted, familiar_keys
 from scripts.schema.validate import compiled, line_of, problems, schema_of
 
 
@@ -36,9 +37,25 @@ def test_an_unknown_key_is_answered_with_the_one_that_was_meant(values: dict[str
     assert said(values) == [(where, "there is no such key", fix)]
 
 
+def test_a_key_of_another_chart_is_answered_with_what_stands_for_it_here() -> None:
+    assert said({"autoscaling": {"enabled": True}}) == [
+        ("autoscaling.enabled", "there is no such key", "Set autoscaling.type: keda (or hpa).")
+    ]
+
+
+@pytest.mark.parametrize("hint", familiar_keys().values())
+def test_what_stands_for_a_foreign_key_is_there(hint: str) -> None:
+    for named in re.findall(r"\b[a-z]\w*(?:\.[a-z]\w*)+", hint):
+        found: Any = schema_of("vllm-model", partial=True)
+        for key in named.split("."):
+            assert key in found["properties"], named
+            found = found["properties"][key]
+
+
 @pytest.mark.parametrize(
     ("values", "what", "fix"),
     [
+        ({"model": "org/name"}, 'is the text "org/name", and must be a map', "model: {id: org/name}"),
         (
             {"engine": {"port": "8000"}},
             'is the text "8000", and must be a whole number',
