@@ -68,10 +68,18 @@ RULES = [
         'set models.tiny.model.servedNames: ["my-model"]',
     ),
     Rule(
+        "refuses one that starts with a digit",
+        {},
+        {},
+        "helm install llm-1st",
+        {"release": "1st"},
+        {"release": "st1"},
+    ),
+    Rule(
         'models.g and models.tiny are both "tiny" to the scaler',
         {"models": {"g": {**TINY, "namespace": "team-b", "fullnameOverride": "tiny"}, "tiny": {"namespace": "team-a"}}},
         {"models": {"g": {**TINY, "namespace": "team-b"}, "tiny": {"namespace": "team-a"}}},
-        "models.tiny.fullnameOverride: team-a-tiny",
+        "models.tiny.fullnameOverride: tiny-team-a",
     ),
     Rule(
         "models.large and models.tiny both make the Service llm/shared",

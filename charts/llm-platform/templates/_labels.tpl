@@ -4,7 +4,7 @@ Inputs: dict "root" the root, "component" its name (gateway).
 */}}
 {{- define "llm-platform.selectorLabels" -}}
 app.kubernetes.io/name: llm-platform
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
@@ -23,9 +23,9 @@ Inputs: dict "root" the root, "component", "name", and optionally "namespace" (d
 has none), "labels" and "annotations" (dicts).
 */}}
 {{- define "llm-platform.metadata" -}}
-name: {{ .name }}
+name: {{ .name | quote }}
 {{- if not (eq (toString .namespace) "false") }}
-namespace: {{ .namespace | default .root.Release.Namespace }}
+namespace: {{ .namespace | default .root.Release.Namespace | quote }}
 {{- end }}
 labels: {{- include "vllm-model.stated" (merge (dict) (fromYaml (include "llm-platform.labels" .)) (.labels | default dict)) | nindent 2 }}
 {{- with fromYaml (include "vllm-model.stated" (merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict))) }}

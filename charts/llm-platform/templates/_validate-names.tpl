@@ -10,6 +10,11 @@ llm-platform.modelPath: where a model of the gateway stands in the values. Input
 {{- end }}
 
 {{- define "llm-platform.problems.names" -}}
+{{- if regexMatch "^[0-9]" .root.Release.Name }}
+{{- include "llm-platform.problem" (list
+  (printf "The release is called %s, and so begin the names of the gateway's Services: the API refuses one that starts with a digit." .root.Release.Name)
+  (printf "Please give the release another name: helm install llm-%s ..." .root.Release.Name)) }}
+{{- end }}
 {{- range $name, $external := .gateway.externalModels }}
 {{- if hasKey $.root.Values.models $name }}
 {{- include "llm-platform.problem" (list
@@ -72,7 +77,7 @@ models with one name the first would answer, and the other would never wake.
 {{- $path := include "llm-platform.modelPath" (list $ $backend.name) }}
 {{- with get $first $backend.demand }}
 {{- $same := and (eq .namespace $backend.namespace) (hasKey $.roots .name) (hasKey $.roots $backend.name) }}
-{{- $fix := printf "Please set %s.fullnameOverride: %s-%s." $path $backend.namespace $backend.demand }}
+{{- $fix := printf "Please set %s.fullnameOverride: %s-%s." $path $backend.demand $backend.namespace }}
 {{- if not (hasKey $.roots $backend.name) }}
 {{- $fix = printf "Please give the model of %s a fullnameOverride in its own release, and name it in %s.service; if it is the same model, serve all names by one entry." $path $path }}
 {{- end }}

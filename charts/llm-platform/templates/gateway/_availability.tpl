@@ -39,17 +39,17 @@ kind: PodMonitor
 metadata: {{- include "llm-platform.metadata" (dict "root" . "component" "gateway" "name" (include "llm-platform.gateway.name" .) "labels" $monitor.labels) | nindent 2 }}
 spec:
   namespaceSelector:
-    matchNames: [{{ .Release.Namespace }}]
+    matchNames: [{{ .Release.Namespace | quote }}]
   selector:
     matchLabels: {{- include "llm-platform.selectorLabels" (dict "root" . "component" "gateway") | nindent 6 }}
   podMetricsEndpoints:
     - port: metrics
       path: /metrics
-      interval: {{ $monitor.interval }}
+      interval: {{ $monitor.interval | quote }}
       params: {scope: [global, frontend, backend, server], no-maint: [""]}
     - port: metrics
       path: /metrics/tenants
-      interval: {{ $monitor.interval }}
+      interval: {{ $monitor.interval | quote }}
       # Two targets of one port would otherwise have the same labels, and one `up` between them.
       relabelings:
         - {targetLabel: endpoint, replacement: tenants}

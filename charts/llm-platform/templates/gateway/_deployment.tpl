@@ -43,7 +43,7 @@ spec:
       imagePullSecrets: {{- toYaml . | nindent 8 }}
       {{- end }}
       {{- with $gateway.priorityClassName }}
-      priorityClassName: {{ . }}
+      priorityClassName: {{ . | quote }}
       {{- end }}
       {{- with fromYaml (include "vllm-model.stated" $gateway.nodeSelector) }}
       nodeSelector: {{- toYaml . | nindent 8 }}

@@ -14,11 +14,11 @@ kind: Ingress
 metadata: {{- include "llm-platform.metadata" (dict "root" . "component" "gateway" "name" $name "annotations" (merge (dict) ($ingress.annotations | default dict) (fromYaml (include "llm-platform.gateway.ingressAnnotations" $gateway)))) | nindent 2 }}
 spec:
   {{- with $ingress.className }}
-  ingressClassName: {{ . }}
+  ingressClassName: {{ . | quote }}
   {{- end }}
   {{- with $ingress.tlsSecret }}
   tls:
-    - secretName: {{ . }}
+    - secretName: {{ . | quote }}
       hosts: {{- toYaml $ingress.hosts | nindent 8 }}
   {{- end }}
   rules:

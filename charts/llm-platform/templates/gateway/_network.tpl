@@ -77,7 +77,7 @@ spec:
         - {port: 53, protocol: TCP}
     {{- range $backend := .backends }}
     - to:
-        - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ $backend.namespace }}}}
+        - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ $backend.namespace | quote }}}}
           podSelector:
             matchLabels: {{- toYaml $backend.podLabels | nindent 14 }}
       ports:

@@ -31,5 +31,5 @@ kind: RoleBinding
 metadata: {{- include "llm-platform.picker.metadata" . | nindent 2 }}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}}
 subjects:
-  - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ .model.Release.Namespace }}}
+  - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ .model.Release.Namespace | quote }}}
 {{- end }}

@@ -15,7 +15,7 @@ llm-platform.hasPickers: "true" where models have endpoint pickers. Inputs: the 
 
 {{- define "llm-platform.picker.selectorLabels" -}}
 {{ include "llm-platform.selectorLabels" (dict "root" .root "component" "endpoint-picker") }}
-llm-platform/model: {{ include "vllm-model.fullname" .model }}
+llm-platform/model: {{ include "vllm-model.fullname" .model | quote }}
 {{- end }}
 
 {{/*

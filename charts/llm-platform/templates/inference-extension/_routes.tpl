@@ -25,10 +25,10 @@ spec:
     {{- range chunk 8 $matches }}
     - matches: {{- toYaml . | nindent 8 }}
       {{- if ne $extension.provider "gke" }}
-      timeouts: {request: {{ $extension.requestTimeout }}}
+      timeouts: {request: {{ $extension.requestTimeout | quote }}}
       {{- end }}
       backendRefs:
-        - {group: inference.networking.k8s.io, kind: InferencePool, name: {{ $name }}}
+        - {group: inference.networking.k8s.io, kind: InferencePool, name: {{ $name | quote }}}
     {{- end }}
 {{- end }}
 
@@ -56,7 +56,7 @@ apiVersion: networking.gke.io/v1
 kind: HealthCheckPolicy
 metadata: {{- include "llm-platform.picker.metadata" (merge (dict "object" $pool) .) | nindent 2 }}
 spec:
-  targetRef: {group: inference.networking.k8s.io, kind: InferencePool, name: {{ $pool }}}
+  targetRef: {group: inference.networking.k8s.io, kind: InferencePool, name: {{ $pool | quote }}}
   default:
     config:
       type: HTTP
@@ -66,7 +66,7 @@ apiVersion: networking.gke.io/v1
 kind: GCPBackendPolicy
 metadata: {{- include "llm-platform.picker.metadata" (merge (dict "object" $pool) .) | nindent 2 }}
 spec:
-  targetRef: {group: inference.networking.k8s.io, kind: InferencePool, name: {{ $pool }}}
+  targetRef: {group: inference.networking.k8s.io, kind: InferencePool, name: {{ $pool | quote }}}
   default:
     timeoutSec: {{ int .root.Values.gateway.timeouts.idleSeconds }}
     logging: {enabled: true}

@@ -9,7 +9,7 @@ Inputs of each: dict "facts" the facts (llm-platform.gateway.facts), "root" the 
 expr: absent(haproxy_process_uptime_seconds{ {{- include "llm-platform.monitoring.gatewayMatchers" .root -}} })
 summary: No gateway answers
 description: Prometheus gets metrics of no gateway pod. No model can be reached through it, or the scrape fails.
-labels: {namespace: {{ .root.Release.Namespace }}}
+labels: {namespace: {{ .root.Release.Namespace | quote }}}
 {{- end -}}
 {{- end }}
 
@@ -37,7 +37,7 @@ description: '{{ "Pod {{ $labels.pod }} uses {{ $value | humanizePercentage }}" 
 expr: {{ include "llm-platform.monitoring.byModel" (list "sum" $queue) }} > {{ .alert.threshold }}
 summary: Requests queue at the gateway
 description: '{{ "{{ $value }} requests for model {{ $labels.model }}" }} wait for a place at a replica.'
-labels: {namespace: {{ .root.Release.Namespace }}}
+labels: {namespace: {{ .root.Release.Namespace | quote }}}
 {{- end -}}
 {{- end }}
 
@@ -52,7 +52,7 @@ Models that may sleep are left out: no pod is their normal state, and holdTimeou
 expr: {{ include "llm-platform.monitoring.byModel" (list "max" $servers) }} == 0
 summary: The gateway reaches no replica of a model
 description: '{{ "No gateway pod has a replica of model {{ $labels.model }}" }} to send requests to; they end in 503.'
-labels: {namespace: {{ .root.Release.Namespace }}}
+labels: {namespace: {{ .root.Release.Namespace | quote }}}
 {{- end -}}
 {{- end }}
 
@@ -64,7 +64,7 @@ labels: {namespace: {{ .root.Release.Namespace }}}
 expr: {{ include "llm-platform.monitoring.byModel" (list "sum" $answers) }} > {{ .alert.threshold }}
 summary: Requests waited for a model that did not wake
 description: '{{ "{{ $value | humanize }} requests for model {{ $labels.model }}" }} ended in 503 within 10 minutes: it was not up in gateway.hold.seconds, or more waited than gateway.hold.maxRequests.'
-labels: {namespace: {{ .root.Release.Namespace }}}
+labels: {namespace: {{ .root.Release.Namespace | quote }}}
 {{- end -}}
 {{- end }}
 
@@ -96,6 +96,6 @@ description: '{{ "{{ $value | humanizePercentage }} of the answers for model {{ 
 expr: {{ $refused }} / ({{ $refused }} + sum by (tenant) (rate(llm_gateway_requests_total{ {{- $matchers -}} }[10m]))) > {{ .alert.threshold }}
 summary: A tenant runs into its limits
 description: '{{ "{{ $value | humanizePercentage }} of the requests of tenant {{ $labels.tenant }}" }} are refused for a limit.'
-labels: {namespace: {{ .root.Release.Namespace }}}
+labels: {namespace: {{ .root.Release.Namespace | quote }}}
 {{- end -}}
 {{- end }}

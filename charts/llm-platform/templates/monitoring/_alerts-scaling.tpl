@@ -14,7 +14,7 @@ description: '{{ "KEDA cannot read a trigger of {{ $labels.scaledObject }} in {{
 expr: absent(keda_build_info)
 summary: KEDA is down
 description: Prometheus gets no metrics of KEDA. Nothing wakes or sleeps, and HPAs that KEDA feeds keep the replicas they have.
-labels: {namespace: {{ .root.Release.Namespace }}}
+labels: {namespace: {{ .root.Release.Namespace | quote }}}
 {{- end -}}
 {{- end }}
 

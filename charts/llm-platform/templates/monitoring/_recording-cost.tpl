@@ -16,30 +16,30 @@ Inputs: the facts. Returns a YAML list of rules.
 {{- range $name, $model := fromYaml (include "llm-platform.monitoring.models" .) }}
 - record: model:llm_spend_per_hour:sum
   expr: sum(namespace_pod:llm_spend_per_hour:sum{ {{- $model.pods -}} })
-  labels: {model: {{ $name }}, namespace: {{ $model.namespace }}}
+  labels: {model: {{ $name | quote }}, namespace: {{ $model.namespace | quote }}}
 - record: model:llm_generation_tokens:rate1h
   expr: sum(rate(vllm:generation_tokens_total{ {{- $model.series -}} }[1h]))
-  labels: {model: {{ $name }}, namespace: {{ $model.namespace }}}
+  labels: {model: {{ $name | quote }}, namespace: {{ $model.namespace | quote }}}
 {{- end }}
 {{- $spaces := list }}
 {{- range $name, $tenant := .tenants }}
 {{- $spaces = append $spaces $tenant.namespace.name }}
 - record: tenant:llm_spend_per_hour:sum
   expr: sum(namespace:llm_spend_per_hour:sum{namespace={{ $tenant.namespace.name | quote }}})
-  labels: {tenant: {{ $name }}}
+  labels: {tenant: {{ $name | quote }}}
 {{- end }}
 - record: platform:llm_spend_shared_per_hour:sum
   expr: sum(model:llm_spend_per_hour:sum{namespace!~{{ join "|" $spaces | quote }}})
-  labels: {platform: {{ .root.Release.Name }}}
+  labels: {platform: {{ .root.Release.Name | quote }}}
 {{- with $cost.budgetPerHour }}
 - record: platform:llm_budget_per_hour:max
   expr: vector({{ . }})
-  labels: {platform: {{ $.root.Release.Name }}}
+  labels: {platform: {{ $.root.Release.Name | quote }}}
 {{- end }}
 {{- range $namespace, $budget := $cost.namespaceBudgetsPerHour }}
 - record: namespace:llm_budget_per_hour:max
   expr: vector({{ $budget }})
-  labels: {namespace: {{ $namespace }}}
+  labels: {namespace: {{ $namespace | quote }}}
 {{- end }}
 {{- end }}
 

@@ -20,6 +20,6 @@ Inputs: the facts. Returns a YAML list of rules.
 {{- range $name, $model := fromYaml (include "llm-platform.monitoring.models" .) }}
 - record: model:llm_gpus:sum
   expr: sum(namespace_pod_node:llm_gpus:sum{ {{- $model.pods -}} })
-  labels: {model: {{ $name }}, namespace: {{ $model.namespace }}}
+  labels: {model: {{ $name | quote }}, namespace: {{ $model.namespace | quote }}}
 {{- end }}
 {{- end }}

@@ -72,7 +72,7 @@ subjects:
   - kind: {{ $subject.kind }}
     name: {{ $subject.name | quote }}
     {{- if eq $subject.kind "ServiceAccount" }}
-    namespace: {{ $subject.namespace | default $.tenant.namespace.name }}
+    namespace: {{ $subject.namespace | default $.tenant.namespace.name | quote }}
     {{- else }}
     apiGroup: rbac.authorization.k8s.io
     {{- end }}
