@@ -290,6 +290,17 @@ RULES = [
         {"extraObjects": ["{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}"]},
         "set both",
     ),
+    # Names
+    *(
+        Rule(
+            "fullnameOverride: the model's Service would be called %q",
+            {},
+            {"fullnameOverride": f"model-{release.replace('.', '-')}"},
+            f"fullnameOverride: model-{release.replace('.', '-')}, or give the release another name",
+            {"release": release},
+        )
+        for release in ("70b", "llama.v2")
+    ),
     # Quota
     Rule(
         "resourceQuota.hard: %d replicas and %d more",
@@ -331,7 +342,7 @@ def messages() -> list[str]:
     text = "\n".join(path.read_text() for path in sorted(TEMPLATES.glob("_*.tpl")))
     found = re.findall(r'vllm-model\.problem" \(list \(?(?:printf )?"((?:[^"\\]|\\.)*)"', text)
     found += re.findall(r'fail \(printf "((?:[^"\\]|\\.)*)"', text)
-    passed_on = ("\\n\\nvllm-model cannot render", "vllm-model.%s is not YAML")
+    passed_on = ("\\n\\nvllm-model cannot render", "vllm-model.%s is not YAML", "vllm-model.alert.%s is not YAML")
     return [message for message in found if not message.startswith(passed_on)]
 
 

@@ -66,6 +66,10 @@ Rules of a replica and of replicas: how it is split, how it leaves, how it is re
 
 {{- define "vllm-model.problems.access" -}}
 {{- $found := list -}}
+{{- $name := include "vllm-model.fullname" . -}}
+{{- if not (regexMatch "^[a-z][-a-z0-9]*$" $name) -}}
+{{- $found = append $found (include "vllm-model.problem" (list (printf "fullnameOverride: the model's Service would be called %q, and the API refuses a Service whose name starts with a digit or holds a dot." $name) (printf "Please set fullnameOverride: model-%s, or give the release another name." (replace "." "-" $name | trunc 44 | trimSuffix "-")))) -}}
+{{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
 {{- $found = append $found (include "vllm-model.problem" (list "ingress.hosts: an Ingress without a host answers for every name that reaches the controller." (dict "ingress" (dict "hosts" (list "llm.example.com"))))) -}}
 {{- end -}}
