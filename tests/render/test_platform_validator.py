@@ -220,6 +220,32 @@ def test_it_lets_the_nearest_right_values_through(rule: Rule) -> None:
     assert platform({"models": {"tiny": TINY}}, rule.right, **rule.right_options).objects
 
 
+@pytest.mark.parametrize(
+    ("entry", "needs"),
+    [
+        ({"gpu": {"count": 0}}, 0),
+        ({"availability": {"strategy": {"maxSurge": "100%"}}}, 6),
+        ({"availability": {"strategy": {"maxSurge": "34%"}}}, 5),
+        ({"availability": {"strategy": {"type": "recreate"}}}, 3),
+        ({"parallelism": {"nodes": 2, "tensor": 4}}, 16),
+        ({"autoscaling": {"type": "keda", "maxReplicas": 9}}, 10),
+    ],
+    ids=str,
+)
+def test_a_quota_is_held_against_the_gpus_that_pods_and_an_update_ask_for(entry: Values, needs: int) -> None:
+    model = {"models": {"tiny": {**TINY, **entry}}}
+    assert platform(model, quota(str(needs))).objects
+    if needs:
+        with pytest.raises(RenderError, match=f"its models may ask for {needs} "):
+            platform(model, quota(str(needs - 1)))
+
+
+def test_a_quota_of_no_gpus_is_a_quota() -> None:
+    none = tenant(namespace={"create": True}, quota={"requests.nvidia.com/gpu": 0})
+    with pytest.raises(RenderError, match="its models may ask for 2 "):
+        platform({"models": {"tiny": {**TINY, "namespace": "team-a"}}}, none)
+
+
 def test_all_that_is_wrong_is_said_at_once() -> None:
     wrong = {"tenants": {"team-a": {"models": ["a", "b"]}}, "gateway": {"maxConnections": 5000}}
     with pytest.raises(RenderError) as refused:

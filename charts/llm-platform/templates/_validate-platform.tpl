@@ -47,8 +47,8 @@ Inputs: dict "facts", "name" of the tenant, "tenant" its knobs.
 {{- if eq $model.Release.Namespace $tenant.namespace.name }}
 {{- $values := $model.Values }}
 {{- $replicas := int (ternary $values.replicas $values.autoscaling.maxReplicas (eq $values.autoscaling.type "none")) }}
-{{- $surge := ternary (int $values.availability.strategy.maxSurge) 0 (eq $values.availability.strategy.type "rolling") }}
-{{- $gpus := include "vllm-model.replicaGpus" $model | int }}
+{{- $surge := include "vllm-model.surgeReplicas" (dict "root" $model "replicas" $replicas) | int }}
+{{- $gpus := mul (include "vllm-model.podGpus" $model | int) (int $values.parallelism.nodes) }}
 {{- $key := printf "requests.%s" $values.gpu.resourceName }}
 {{- $_ := set $sums $key (add (get $sums $key | default 0) (mul $gpus (add $replicas $surge))) }}
 {{- $_ := set $parts $key (append (get $parts $key | default list) (printf "%s %d x (%d + %d)" $name $gpus $replicas $surge)) }}
@@ -56,7 +56,7 @@ Inputs: dict "facts", "name" of the tenant, "tenant" its knobs.
 {{- end }}
 {{- range $key, $sum := $sums }}
 {{- $allowed := get $tenant.quota $key }}
-{{- if and $allowed (gt (int $sum) (int $allowed)) }}
+{{- if and (hasKey $tenant.quota $key) (gt (int $sum) (int $allowed)) }}
 {{- include "llm-platform.problem" (list
   (printf "tenants.%s.quota allows %s: %v, and its models may ask for %d (%s; GPUs x (most replicas + surge)): some pods would never start." $.name $key $allowed $sum (get $parts $key | join ", "))
   (printf "Please set tenants.%s.quota: {%s: %q}, or lower maxReplicas or availability.strategy.maxSurge of these models." $.name $key (toString $sum))) }}
