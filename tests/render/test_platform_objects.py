@@ -33,11 +33,13 @@ VARIANTS: dict[str, Values] = {
             "auth": {"jwt": {"enabled": True, "issuer": "https://login"}, "clientCertificates": {"enabled": True}},
             "tracing": {"enabled": True, "endpoint": "http://otel-collector.observability.svc:4318"},
             "service": {"type": "LoadBalancer", "loadBalancerSourceRanges": ["192.0.2.0/24"]},
-            "route": {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["llm.example.com"]},
             "externalModels": {"other": {"servedNames": ["other"], "balance": "prefixHash"}},
             "networkPolicy": {"from": [{"namespaceSelector": {}}], "egress": [{"ports": [{"port": 443}]}]},
             "priorityClassName": "llm-online",
         },
+    },
+    "route": {
+        "gateway": {"route": {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["llm.example.com"]}}
     },
     "gateway that is scaled": {"gateway": {"autoscaling": {"enabled": True}}},
     "no gateway": {"gateway": {"enabled": False}},
@@ -48,6 +50,15 @@ VARIANTS: dict[str, Values] = {
             "gateway": {"ingress": {"enabled": True, "controller": controller, "hosts": ["a.b"]}}
         }
         for controller in ("none", "nginx", "traefik", "haproxy", "alb", "gce")
+    },
+    **{
+        f"ingress by {controller} to TLS": {
+            "gateway": {
+                "tls": {"secret": "tls"},
+                "ingress": {"enabled": True, "controller": controller, "hosts": ["a.b"]},
+            }
+        }
+        for controller in ("nginx", "traefik", "haproxy", "alb", "gce")
     },
     **{
         f"inference extension by {provider}": {
@@ -137,6 +148,39 @@ def gateway_pod(*values: Values) -> Object:
     deployment = platform({"models": {"tiny": TINY}}, *values).one("Deployment", "llm-gateway")
     pod: Object = deployment["spec"]["template"]
     return pod
+
+
+@pytest.mark.parametrize(
+    ("controller", "kind", "annotation", "value"),
+    [
+        ("nginx", "Ingress", "nginx.ingress.kubernetes.io/backend-protocol", "HTTPS"),
+        ("haproxy", "Ingress", "haproxy.org/server-ssl", "true"),
+        ("alb", "Ingress", "alb.ingress.kubernetes.io/backend-protocol", "HTTPS"),
+        ("alb", "Ingress", "alb.ingress.kubernetes.io/healthcheck-protocol", "HTTPS"),
+        ("traefik", "Service", "traefik.ingress.kubernetes.io/service.serversscheme", "https"),
+        (
+            *("traefik", "Service", "traefik.ingress.kubernetes.io/service.serverstransport"),
+            "llm-llm-gateway@kubernetescrd",
+        ),
+        ("gce", "Service", "cloud.google.com/app-protocols", '{"api":"HTTPS"}'),
+    ],
+)
+def test_an_ingress_speaks_tls_to_a_gateway_that_does(controller: str, kind: str, annotation: str, value: str) -> None:
+    def annotations(variant: str) -> dict[str, str]:
+        return made(VARIANTS[variant]).one(kind, "llm-gateway")["metadata"].get("annotations") or {}
+
+    assert annotations(f"ingress by {controller} to TLS")[annotation] == value
+    assert annotation not in annotations(f"ingress by {controller}")
+
+
+@pytest.mark.parametrize(("variant", "protocol"), [("ingress by gce", "HTTP"), ("ingress by gce to TLS", "HTTPS")])
+def test_google_asks_for_health_in_the_protocol_of_the_gateway(variant: str, protocol: str) -> None:
+    assert made(VARIANTS[variant]).one("BackendConfig")["spec"]["healthCheck"]["type"] == protocol
+
+
+def test_traefik_does_not_hold_a_pods_address_against_the_certificate() -> None:
+    assert made(VARIANTS["ingress by traefik to TLS"]).one("ServersTransport")["spec"] == {"insecureSkipVerify": True}
+    assert made(VARIANTS["ingress by traefik"]).all("ServersTransport") == []
 
 
 def test_a_change_of_models_rolls_the_gateway_and_a_change_of_its_labels_does_not_touch_its_selector() -> None:

@@ -67,7 +67,13 @@ def named(text: str) -> dict[str, Values]:
         "ingress": {
             **gateway,
             "tls": {"secret": text},
-            "ingress": {"enabled": True, "className": text, "tlsSecret": text, "hosts": [f"{text}.example.com"]},
+            "ingress": {
+                "enabled": True,
+                "controller": "traefik",
+                "className": text,
+                "tlsSecret": text,
+                "hosts": [f"{text}.example.com"],
+            },
         },
         "route": {
             **gateway,

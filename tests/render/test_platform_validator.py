@@ -52,6 +52,7 @@ def quota(gpus: str) -> Values:
 
 SLEEPS = {"models": {"tiny": {"autoscaling": {"type": "keda", "minReplicas": 0}}}}
 NO_WAY = {"apiKeys": {"enabled": False}}
+ROUTE = {"enabled": True, "parentRefs": [{"name": "public"}]}
 EXTENSION = gateway(type="inference-extension", inferenceExtension={"gatewayRef": {"name": "public"}})
 
 RULES = [
@@ -128,6 +129,30 @@ RULES = [
         gateway(auth={"clientCertificates": {"enabled": True}}),
         gateway(auth={"clientCertificates": {"enabled": True}}, tls={"secret": "tls"}),
         "gateway.tls.secret",
+    ),
+    Rule(
+        "an Ingress without a host has no rules",
+        gateway(ingress={"enabled": True}),
+        gateway(ingress={"enabled": True, "hosts": ["llm.example.com"]}),
+        "gateway.ingress.hosts: [llm.example.com]",
+    ),
+    Rule(
+        "an HTTPRoute without a Gateway is attached to nothing",
+        gateway(route={"enabled": True}),
+        gateway(route=ROUTE),
+        "gateway.route.parentRefs: [{name:",
+    ),
+    Rule(
+        "an HTTPRoute sends plain HTTP",
+        gateway(route=ROUTE, tls={"secret": "tls"}),
+        gateway(route=ROUTE),
+        'gateway.tls.secret: ""',
+    ),
+    Rule(
+        "nothing tells the ingress controller",
+        gateway(tls={"secret": "tls"}, ingress={"enabled": True, "hosts": ["llm.example.com"]}),
+        gateway(tls={"secret": "tls"}, ingress={"enabled": True, "hosts": ["llm.example.com"], "controller": "nginx"}),
+        "gateway.ingress.controller (nginx",
     ),
     Rule(
         "hangs routes on a Gateway of yours",

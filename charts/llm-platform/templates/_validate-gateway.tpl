@@ -28,6 +28,37 @@ Rules of the gateway. Inputs of each: the facts (llm-platform.gateway.facts).
 {{- end }}
 {{- end }}
 
+{{/*
+llm-platform.problems.outside: the ways in from outside that would lead nowhere. Where the gateway ends TLS itself, whoever stands
+before it must speak TLS to it as well.
+*/}}
+{{- define "llm-platform.problems.outside" -}}
+{{- $ingress := .gateway.ingress }}
+{{- $route := .gateway.route }}
+{{- if eq (include "llm-platform.gateway.isHaproxy" .root) "true" }}
+{{- if and $ingress.enabled (not $ingress.hosts) }}
+{{- include "llm-platform.problem" (list
+  "gateway.ingress.hosts is empty: an Ingress without a host has no rules, and the API refuses it."
+  "Please set gateway.ingress.hosts: [llm.example.com]") }}
+{{- end }}
+{{- if and $route.enabled (not $route.parentRefs) }}
+{{- include "llm-platform.problem" (list
+  "gateway.route.parentRefs is empty: an HTTPRoute without a Gateway is attached to nothing."
+  "Please set gateway.route.parentRefs: [{name: <Gateway>, namespace: <its namespace>}]") }}
+{{- end }}
+{{- if and .gateway.tls.secret $route.enabled }}
+{{- include "llm-platform.problem" (list
+  "gateway.route leads to a gateway that speaks TLS (gateway.tls.secret), and an HTTPRoute sends plain HTTP: every request would fail."
+  "Please set gateway.tls.secret: \"\" and let the Gateway end TLS; or set gateway.route.enabled: false and put an HTTPRoute of yours with a BackendTLSPolicy into extraObjects.") }}
+{{- end }}
+{{- if and .gateway.tls.secret $ingress.enabled (eq $ingress.controller "none") (not $ingress.annotations) (not .gateway.service.annotations) }}
+{{- include "llm-platform.problem" (list
+  "gateway.ingress leads to a gateway that speaks TLS (gateway.tls.secret), and nothing tells the ingress controller: it sends plain HTTP, and every request would fail."
+  "Please set gateway.ingress.controller (nginx, traefik, haproxy, alb, gce), or put what your controller reads into gateway.ingress.annotations or gateway.service.annotations.") }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "llm-platform.problems.tracing" -}}
 {{- $tracing := .gateway.tracing }}
 {{- if and $tracing.endpoint (not $tracing.enabled) }}

@@ -11,7 +11,7 @@ llm-platform.gateway.ingress: everything goes to the gateway; it is the gateway 
 {{- $name := include "llm-platform.gateway.name" . -}}
 apiVersion: networking.k8s.io/v1
 kind: Ingress
-metadata: {{- include "llm-platform.metadata" (dict "root" . "component" "gateway" "name" $name "annotations" (merge (dict) ($ingress.annotations | default dict) (fromYaml (include "llm-platform.gateway.ingressAnnotations" $gateway)))) | nindent 2 }}
+metadata: {{- include "llm-platform.metadata" (dict "root" . "component" "gateway" "name" $name "annotations" (merge (dict) ($ingress.annotations | default dict) (fromYaml (include "llm-platform.gateway.ingressAnnotations" $gateway)) (fromYaml (include "llm-platform.gateway.ingressTls" $gateway)))) | nindent 2 }}
 spec:
   {{- with $ingress.className }}
   ingressClassName: {{ . | quote }}
@@ -38,7 +38,7 @@ metadata: {{- include "llm-platform.metadata" (dict "root" . "component" "gatewa
 spec:
   timeoutSec: {{ include "llm-platform.gateway.silence" $gateway }}
   connectionDraining: {drainingTimeoutSec: {{ int $gateway.shutdown.drainSeconds }}}
-  healthCheck: {type: HTTP, requestPath: /healthz, port: {{ int $gateway.ports.api }}}
+  healthCheck: {type: {{ ternary "HTTPS" "HTTP" (ne ($gateway.tls.secret | default "") "") }}, requestPath: /healthz, port: {{ int $gateway.ports.api }}}
 {{- end }}
 {{- end }}
 

@@ -31,14 +31,17 @@ spec:
 {{- end }}
 
 {{/*
-llm-platform.gateway.serviceAnnotations: the user's, and what Google's ingress controller looks for on a Service.
+llm-platform.gateway.serviceAnnotations: the user's, and what ingress controllers look for on a Service.
 */}}
 {{- define "llm-platform.gateway.serviceAnnotations" -}}
 {{- $annotations := deepCopy (.Values.gateway.service.annotations | default dict) -}}
-{{- if and .Values.gateway.ingress.enabled (eq .Values.gateway.ingress.controller "gce") -}}
+{{- if .Values.gateway.ingress.enabled -}}
+{{- if eq .Values.gateway.ingress.controller "gce" -}}
 {{- $annotations = merge $annotations (dict
   "cloud.google.com/neg" `{"ingress": true}`
   "cloud.google.com/backend-config" (printf `{"default": "%s"}` (include "llm-platform.gateway.name" .))) -}}
+{{- end -}}
+{{- $annotations = merge $annotations (fromYaml (include "llm-platform.gateway.serviceTls" .)) -}}
 {{- end -}}
 {{- toYaml $annotations -}}
 {{- end }}
