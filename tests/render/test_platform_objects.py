@@ -1,5 +1,8 @@
 """The umbrella's own objects: valid for Kubernetes, the same with Helm 3, and as the gateway and tenants need them."""
 
+import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,8 @@ from scripts.gateway.process import check, write_files
 from scripts.kubernetes_modules import HIGHEST_KUBERNETES, LOWEST_KUBERNETES
 from scripts.kubernetes_schemas import problems
 from scripts.paths import VALUES as VALUES_FOLDER
-from scripts.render import Object, Render
+from scripts.platform_chart import stubbed
+from scripts.render import Object, Render, render
 from tests.render.platform import QUIET, TINY, Values, haproxy_config, platform
 
 PLATFORMS = sorted((VALUES_FOLDER / "platforms").glob("*.yaml"))
@@ -206,6 +210,31 @@ def test_the_gateway_starts_the_new_pod_first_and_never_loses_two() -> None:
         "maxUnavailable": 0,
     }
     assert made_.one("PodDisruptionBudget", "llm-gateway")["spec"]["maxUnavailable"] == 1
+
+
+def upgraded(live: Object, folder: Path, values: Values) -> Object:
+    """The gateway's Deployment where the cluster has this one: an offline render looks nothing up."""
+    chart = shutil.copytree(stubbed(), folder / "llm-platform")
+    file = chart / "charts" / "vllm-model" / "templates" / "_workload.tpl"
+    text, count = re.subn(r"lookup \.apiVersion .* -}}", f"fromJson `{json.dumps(live)}` -}}}}", file.read_text())
+    assert count == 1
+    file.write_text(text)
+    return render(chart, [values], release="llm", namespace="llm").one("Deployment", "llm-gateway")
+
+
+SCALED_GATEWAY: Values = {"gateway": {"autoscaling": {"enabled": True}}}
+
+
+def test_a_running_gateway_keeps_its_pods_when_an_autoscaler_takes_over(tmp_path: Path) -> None:
+    before = platform({"gateway": {"replicas": 5}}).one("Deployment", "llm-gateway")
+    after = upgraded(before, tmp_path, SCALED_GATEWAY)
+    assert (before["spec"]["replicas"], after["spec"]["replicas"]) == (5, 5)
+
+
+def test_replicas_of_a_gateway_that_was_always_scaled_are_the_autoscalers(tmp_path: Path) -> None:
+    before = platform(SCALED_GATEWAY).one("Deployment", "llm-gateway")
+    assert "replicas" not in before["spec"]
+    assert "replicas" not in upgraded({**before, "spec": {"replicas": 5}}, tmp_path, SCALED_GATEWAY)["spec"]
 
 
 def test_no_secret_is_ever_rendered() -> None:

@@ -9,12 +9,13 @@ llm-platform.gateway.deployment. Inputs: the facts, and "checksum" of the config
 {{- $gateway := .gateway -}}
 {{- $selector := include "llm-platform.selectorLabels" (dict "root" .root "component" "gateway") -}}
 {{- $mounts := fromYaml (include "llm-platform.gateway.secretMounts" $gateway) -}}
+{{- $replicas := fromYaml (include "llm-platform.gateway.replicas" .root) -}}
 apiVersion: apps/v1
 kind: Deployment
-metadata: {{- include "llm-platform.metadata" (dict "root" .root "component" "gateway" "name" (include "llm-platform.gateway.name" .root)) | nindent 2 }}
+metadata: {{- include "llm-platform.metadata" (dict "root" .root "component" "gateway" "name" (include "llm-platform.gateway.name" .root) "annotations" $replicas.annotations) | nindent 2 }}
 spec:
-  {{- if not $gateway.autoscaling.enabled }}
-  replicas: {{ int $gateway.replicas }}
+  {{- if hasKey $replicas "replicas" }}
+  replicas: {{ $replicas.replicas }}
   {{- end }}
   selector:
     matchLabels: {{- $selector | nindent 6 }}
@@ -75,6 +76,18 @@ spec:
         - name: {{ $name }}
           secret: {{- toYaml $secret | nindent 12 }}
         {{- end }}
+{{- end }}
+
+{{/*
+llm-platform.gateway.replicas: spec.replicas and the annotation that remembers who wrote it, by the rule for models: a number that is
+dropped when an autoscaler takes over would be 1 to the API, for a gateway that runs. Inputs: the umbrella's root.
+*/}}
+{{- define "llm-platform.gateway.replicas" -}}
+{{- $values := dict
+  "fullnameOverride" (include "llm-platform.gateway.name" .)
+  "autoscaling" (dict "type" (ternary "hpa" "none" .Values.gateway.autoscaling.enabled))
+  "replicas" .Values.gateway.replicas -}}
+{{- include "vllm-model.replicas" (dict "root" (dict "Values" $values "Release" .Release) "apiVersion" "apps/v1" "kind" "Deployment") -}}
 {{- end }}
 
 {{- define "llm-platform.gateway.affinity" -}}
