@@ -122,11 +122,6 @@ def test_every_probe_asks_health_on_the_named_port(name: str) -> None:
     assert engine(model())[name]["httpGet"] == {"path": "/health", "port": "http", "scheme": "HTTP"}
 
 
-def test_probes_speak_https_where_the_engine_does() -> None:
-    made = model({"engine": {"flags": {"sslKeyfile": "/tls/tls.key", "sslCertfile": "/tls/tls.crt"}}})
-    assert engine(made)["readinessProbe"]["httpGet"]["scheme"] == "HTTPS"
-
-
 def test_no_post_start_loads_the_model_twice() -> None:
     assert "postStart" not in engine(model()).get("lifecycle", {})
 

@@ -86,6 +86,10 @@ VARIANTS: dict[str, Values] = {
     "chat template of others": {"model": {"chatTemplate": {"configMap": "templates", "key": "llama.jinja"}}},
     "adapters": {"model": {"adapters": {"sql": {"source": "org/sql"}, "chat": {"source": "org/chat"}}}},
     "tracing": {"tracing": {"endpoint": "http://otel-collector.observability.svc:4317"}},
+    "TLS of the engine": {
+        "engine": {"flags": {"sslKeyfile": "/tls/tls.key", "sslCertfile": "/tls/tls.crt"}},
+        "monitoring": {"podMonitor": {"enabled": True}},
+    },
     "key": {"auth": {"apiKeySecret": {"name": "llm-api-key"}}},
     # Parallelism and devices
     "four GPUs": {"parallelism": {"tensor": 2, "pipeline": 2}},

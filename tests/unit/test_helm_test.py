@@ -1,16 +1,19 @@
 """The script of the `helm test` pod, as the pod runs it, against small servers on this machine."""
 
 import json
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scripts.cluster import pki
 from scripts.paths import CHARTS
 from scripts.ports import free_port
 
@@ -96,6 +99,17 @@ def test_it_asks_for_health_models_and_one_answer_of_the_served_name(task: str, 
     assert [asked for asked, _, _ in double.asked] == ["/health", "/v1/models", path]
     assert double.asked[2][2]["model"] == "chat"
     assert key in double.asked[2][2]
+
+
+def test_it_asks_an_engine_that_ends_tls_with_a_certificate_of_its_own(tmp_path: Path) -> None:
+    pki.make_authority(tmp_path, "engine")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "engine.crt", tmp_path / "engine.key")
+    with engine(ANSWERS) as double:
+        double.socket = context.wrap_socket(double.socket, server_side=True)
+        status, said = run(double.server_port, URL=f"https://127.0.0.1:{double.server_port}")
+    assert status == 0, said
+    assert len(double.asked) == 3
 
 
 def test_it_shows_its_key_where_it_has_one() -> None:

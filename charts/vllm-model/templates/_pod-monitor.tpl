@@ -1,6 +1,7 @@
 {{/*
 vllm-model.pod-monitor: Prometheus scrapes the pods that serve, by themselves and not through the Service: a replica that is full or
-loading must be seen too. /metrics asks for no key.
+loading must be seen too. /metrics asks for no key. An engine that ends TLS has a certificate for the names of its Service, and pods
+are scraped by address: it is not verified, as the kubelet's probes do not.
 */}}
 {{- define "vllm-model.pod-monitor" -}}
 {{- $monitor := .Values.monitoring.podMonitor -}}
@@ -18,6 +19,10 @@ spec:
       path: /metrics
       interval: {{ $monitor.interval | quote }}
       scrapeTimeout: {{ $monitor.scrapeTimeout | quote }}
+      {{- if eq (include "vllm-model.scheme" .) "https" }}
+      scheme: https
+      tlsConfig: {insecureSkipVerify: true}
+      {{- end }}
       {{- with $monitor.relabelings }}
       relabelings: {{- toYaml . | nindent 8 }}
       {{- end }}

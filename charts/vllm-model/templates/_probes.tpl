@@ -6,7 +6,7 @@ The kubelet starts readiness and liveness only after the startup probe has passe
 */}}
 {{- define "vllm-model.probes" -}}
 {{- $probes := .Values.probes -}}
-{{- $scheme := ternary "HTTPS" "HTTP" (hasKey .Values.engine.flags "sslKeyfile") -}}
+{{- $scheme := include "vllm-model.scheme" . | upper -}}
 startupProbe:
   httpGet: {path: /health, port: http, scheme: {{ $scheme }}}
   initialDelaySeconds: {{ int $probes.startup.initialDelaySeconds }}

@@ -86,7 +86,7 @@ spec:
   type: ClusterIP
   selector: {{- include "vllm-model.servingLabels" .root | nindent 4 }}
   ports:
-    - {name: http, port: {{ int .root.Values.service.port }}, targetPort: http, protocol: TCP, appProtocol: http}
+    - {name: http, port: {{ int .root.Values.service.port }}, targetPort: http, protocol: TCP, appProtocol: {{ include "vllm-model.scheme" .root }}}
 {{- end }}
 
 {{/*

@@ -4,6 +4,14 @@ leader answers for all.
 */}}
 
 {{/*
+vllm-model.scheme: https where the engine itself ends TLS, else http. The key may stand in the file of the certificate.
+*/}}
+{{- define "vllm-model.scheme" -}}
+{{- $flags := .Values.engine.flags -}}
+{{- ternary "https" "http" (not (empty (or $flags.sslKeyfile $flags.sslCertfile))) -}}
+{{- end }}
+
+{{/*
 vllm-model.service: the address that clients, the gateway's hold and `helm test` use.
 Its port may differ from the engine's; it goes to the pods' port by name. On GKE it carries the name of the BackendConfig that
 an Ingress of controller gce needs.
@@ -21,7 +29,7 @@ spec:
   type: {{ .Values.service.type }}
   selector: {{- include "vllm-model.servingLabels" . | nindent 4 }}
   ports:
-    - {name: http, port: {{ int .Values.service.port }}, targetPort: http, protocol: TCP, appProtocol: http}
+    - {name: http, port: {{ int .Values.service.port }}, targetPort: http, protocol: TCP, appProtocol: {{ include "vllm-model.scheme" . }}}
 {{- end }}
 
 {{/*
@@ -39,6 +47,6 @@ spec:
   publishNotReadyAddresses: false
   selector: {{- include "vllm-model.servingLabels" . | nindent 4 }}
   ports:
-    - {name: http, port: {{ int .Values.engine.port }}, targetPort: http, protocol: TCP, appProtocol: http}
+    - {name: http, port: {{ int .Values.engine.port }}, targetPort: http, protocol: TCP, appProtocol: {{ include "vllm-model.scheme" . }}}
 {{- end -}}
 {{- end }}

@@ -49,7 +49,7 @@ vllm-model.testEnv: what helm_test.py reads. A pooling model has no chat.
 */}}
 {{- define "vllm-model.testEnv" -}}
 {{- $pooling := eq (.Values.engine.flags.runner | default "auto") "pooling" -}}
-- {name: URL, value: {{ printf "http://%s:%d" (include "vllm-model.fullname" .) (int .Values.service.port) | quote }}}
+- {name: URL, value: {{ printf "%s://%s:%d" (include "vllm-model.scheme" .) (include "vllm-model.fullname" .) (int .Values.service.port) | quote }}}
 - {name: MODEL, value: {{ include "vllm-model.servedName" . | quote }}}
 - {name: TASK, value: {{ .Values.test.task | default (ternary "embedding" "chat" $pooling) }}}
 - {name: WAIT_SECONDS, value: {{ .Values.test.waitSeconds | toString | quote }}}
