@@ -154,7 +154,7 @@ def test_a_gateway_pod_that_is_killed_takes_only_what_it_held(scenario: Scenario
     refused = [each for each in lost if each.detail.startswith("ConnectionRefusedError")]
     longest = max(each.ended for each in lost) - killed
     outcome.record(
-        note=f"{len(lost) - len(refused)} requests that one of two gateway pods held, each ended within {longest:.1f} s; "
+        note=f"{len(lost) - len(refused)} requests of one of two gateway pods, the last ended after {longest:.1f} s; "
         f"{len(refused)} connections refused until its endpoint was gone"
     )
     outcome.assert_big_enough()
