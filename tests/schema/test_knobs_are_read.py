@@ -78,6 +78,7 @@ PLATFORM_SETTINGS: list[dict[str, Any]] = [
         "gateway": {"type": "inference-extension", "inferenceExtension": {"gatewayRef": {"name": "public"}}},
     },
     {"models": {"tiny": TINY}, **PLATFORM_VARIANTS["ingress by nginx"]},
+    {"models": {"tiny": TINY}, **PLATFORM_VARIANTS["route"]},
     {"models": {"tiny": TINY, "other": TINY}, "gateway": {"autoscaling": {"enabled": True}}},
     {
         "models": {"tiny": TINY},
