@@ -34,7 +34,7 @@ def check_of(table: Path) -> Any:
 
 def shortened(table: dict[str, Any]) -> dict[str, Any]:
     """A table with three rows of each kind: all rows of a kind are held to the same."""
-    return {key: rows if (key,) not in NAMED else dict(itertools.islice(rows.items(), 3)) for key, rows in table.items()}
+    return {key: dict(itertools.islice(rows.items(), 3)) if (key,) in NAMED else rows for key, rows in table.items()}
 
 
 def is_name(wrong: Misspelling) -> bool:
