@@ -25,7 +25,7 @@ from tests.render.platform import Values
 
 VALUES: Values = {
     "models": {"llama": LLAMA},
-    "gateway": {"externalModels": {"tiny": {}, "sleepy": {"holds": True}}},
+    "gateway": {"hold": {"seconds": 2}, "externalModels": {"tiny": {}, "sleepy": {"holds": True}}},
     "tenants": {
         "team-a": {"models": ["tiny"], "limits": {"requestsPerSecond": 2, "tokensPerMinute": 100000}},
         "team-b": {"models": ["*"]},
