@@ -113,6 +113,12 @@ RULES = [
         "gateway.tracing.endpoint: http://otel:4318",
     ),
     Rule(
+        "makes the engine speak TLS, and the gateway speaks plain HTTP",
+        {"models": {"tiny": {"engine": {"flags": {"sslKeyfile": "/tls/tls.key"}}}}},
+        {"models": {"tiny": {"engine": {"flags": {"sslKeyfile": None}}}}},
+        "gateway.tls.secret",
+    ),
+    Rule(
         "gateway.auth has no way in",
         gateway(auth=NO_WAY),
         {**gateway(auth={**NO_WAY, "anonymousTenant": "team-a"}), **tenant()},

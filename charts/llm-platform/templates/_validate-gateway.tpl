@@ -73,6 +73,18 @@ before it must speak TLS to it as well.
 {{- end }}
 {{- end }}
 
+{{- define "llm-platform.problems.encryption" -}}
+{{- if eq (include "llm-platform.gateway.isHaproxy" .root) "true" }}
+{{- range $name, $model := .roots }}
+{{- if eq (include "vllm-model.scheme" $model) "https" }}
+{{- include "llm-platform.problem" (list
+  (printf "models.%s.engine.flags.sslKeyfile makes the engine speak TLS, and the gateway speaks plain HTTP to the pods: every request would fail." $name)
+  (printf "Please take models.%s.engine.flags.sslKeyfile and sslCertfile away, and end TLS at the gateway: gateway.tls.secret." $name)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "llm-platform.problems.capacity" -}}
 {{- $gateway := .gateway }}
 {{- $needed := div (mul 2 (include "llm-platform.gateway.bufferBytes" $gateway | int) (int $gateway.maxConnections)) 1048576 }}
