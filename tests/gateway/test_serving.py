@@ -231,6 +231,21 @@ def test_models_lists_only_what_is_up(make_world: MakeWorld) -> None:
     assert [model["id"] for model in listed] == ["tiny"]
 
 
+def test_a_name_that_many_models_share_is_listed_while_one_of_them_is_up(make_world: MakeWorld) -> None:
+    """HAProxy takes 64 words a line, so the last of twelve is in another line than the first."""
+    names = [f"version-{number:02}" for number in range(12)]
+    versions = {name: {"servedNames": ["shared"]} for name in names}
+    world = make_world(merged(TWO_TENANTS, {"gateway": {"externalModels": versions}}))
+
+    def listed() -> list[str]:
+        answer = world.client.get("/v1/models", headers={"authorization": "Bearer key-b"}).json()
+        return [model["id"] for model in answer["data"]]
+
+    assert listed() == []
+    world.pods(names[-1])
+    assert listed() == ["shared"]
+
+
 def test_the_access_log_has_tenant_model_and_times_and_no_secrets(make_world: MakeWorld) -> None:
     world = make_world()
     [pod] = world.pods("tiny")

@@ -48,6 +48,7 @@ VARIANTS: dict[str, Values] = {
     "gateway that is scaled": {"gateway": {"autoscaling": {"enabled": True}}},
     "no gateway": {"gateway": {"enabled": False}},
     "two names shared": {"models": {"stable": TINY, "canary": TINY}},
+    "a name shared by twelve": {"models": {f"version-{number}": TINY for number in range(12)}},
     "scalers of two namespaces": {"models": {"a": SCALED, "b": {**SCALED, "namespace": "team-b"}}},
     **{
         f"ingress by {controller}": {

@@ -19,12 +19,11 @@ backend catalog
     {{- $awake = append $awake (printf "{ nbsrv(model-%s) gt 0 }" $model) }}
     {{- $held = or $held (get $backends $model).holds }}
     {{- end }}
-    {{- $condition := ternary "" (join " || " $awake) $held }}
     # {{ $name }}
     http-request set-var(txn.shown) bool(true)
     http-request set-var(txn.shown) bool(false) unless may_all || { var(txn.tenant),concat(|{{ $name }}),map(/etc/llm-gateway/config/access.map) -m found }
-    {{- with $condition }}
-    http-request set-var(txn.shown) bool(false) unless {{ . }}
+    {{- if not $held }}
+    {{- include "llm-platform.gateway.config.awake" $awake | nindent 4 }}
     {{- end }}
     http-request set-var-fmt(txn.there) '%[var(txn.there)], {{ $name }}' if { var(txn.shown) -m bool }
     http-request set-var-fmt(txn.list) '%[var(txn.list)],{"id":"{{ $name }}","object":"model","created":%[date],"owned_by":"llm-platform"}' if { var(txn.shown) -m bool } !on_model
@@ -36,4 +35,20 @@ backend catalog
       "message" "There is no model %[var(txn.name),json(utf8s)] here. There are: %[var(txn.there),bytes(2)]." "if" "{ var(txn.there) -m len gt 0 }") }}
     {{ include "llm-platform.gateway.error" (dict "status" 404 "code" "model_not_found" "param" "model"
       "message" "There is no model %[var(txn.name),json(utf8s)] here, and no other that you may use now.") }}
+{{- end }}
+
+{{/*
+llm-platform.gateway.config.awake: shows a name only while one of its models has a pod. HAProxy takes 64 words a line, which is not
+enough for a name that ten models share. Inputs: the conditions, one a model.
+*/}}
+{{- define "llm-platform.gateway.config.awake" -}}
+{{- if le (len .) 8 -}}
+http-request set-var(txn.shown) bool(false) unless {{ join " || " . }}
+{{- else -}}
+http-request set-var(txn.awake) bool(false)
+{{- range $some := chunk 8 . }}
+http-request set-var(txn.awake) bool(true) if {{ join " || " $some }}
+{{- end }}
+http-request set-var(txn.shown) bool(false) unless { var(txn.awake) -m bool }
+{{- end -}}
 {{- end }}
