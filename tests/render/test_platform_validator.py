@@ -57,6 +57,12 @@ EXTENSION = gateway(type="inference-extension", inferenceExtension={"gatewayRef"
 
 RULES = [
     Rule(
+        "models.nameless.model.id is not set",
+        {"models": {"nameless": {"model": {"id": None}}}},
+        {"models": {"nameless": None}},
+        "models.nameless: null",
+    ),
+    Rule(
         "has the name of an entry of models",
         gateway(externalModels={"tiny": {"servedNames": ["x"]}}),
         gateway(externalModels={"other": {"servedNames": ["x"]}}),

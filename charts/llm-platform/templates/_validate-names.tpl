@@ -48,7 +48,7 @@ engine takes the names of adapters from the keys of model.adapters, all others f
 {{- $bad := list }}
 {{- $served := list }}
 {{- $renames := list }}
-{{- range $name := .backend.names }}
+{{- range $name := without .backend.names "" }}
 {{- $good := regexReplaceAll "[^A-Za-z0-9._:/@+-]+" $name "-" | trimAll "-._:/@+" | default $.backend.name }}
 {{- $isGood := regexMatch "^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$" $name }}
 {{- if not $isGood }}{{ $bad = append $bad (quote $name) }}{{ end }}

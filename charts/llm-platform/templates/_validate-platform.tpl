@@ -1,6 +1,20 @@
 {{/*
-Rules of tenants and operators. Inputs of each: the facts (llm-platform.gateway.facts).
+Rules of models, tenants and operators. Inputs of each: the facts (llm-platform.gateway.facts).
 */}}
+
+{{/*
+llm-platform.problems.models: the one knob that a model must have. The schema of a model says so where it is a release of its own; here
+an entry may leave it to `vllm-model`.
+*/}}
+{{- define "llm-platform.problems.models" -}}
+{{- range $name, $model := .roots }}
+{{- if not $model.Values.model.id }}
+{{- include "llm-platform.problem" (list
+  (printf "models.%s.model.id is not set: the engine would be started for no model." $name)
+  (printf "Please set models.%s.model.id: <Hugging Face id of the model>, or, to take the entry away, models.%s: null." $name $name)) }}
+{{- end }}
+{{- end }}
+{{- end }}
 
 {{- define "llm-platform.problems.tenants" -}}
 {{- $known := list "*" }}

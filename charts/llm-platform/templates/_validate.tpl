@@ -5,7 +5,7 @@ and what to set. Each group below returns a YAML list of problems (vllm-model.pr
 {{- define "llm-platform.validate" -}}
 {{- $facts := dict -}}
 {{- include "llm-platform.gateway.facts" (dict "root" . "into" $facts) -}}
-{{- $groups := list "duplicates" "tenants" "operators" "monitoring" -}}
+{{- $groups := list "models" "duplicates" "tenants" "operators" "monitoring" -}}
 {{- if .Values.gateway.enabled -}}{{- $groups = concat $groups (list "names" "access" "outside" "tracing" "encryption" "capacity") -}}{{- end -}}
 {{- $problems := list -}}
 {{- range $group := $groups -}}

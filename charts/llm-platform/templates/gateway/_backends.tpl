@@ -39,7 +39,7 @@ Inputs: dict "root" the umbrella's root, "roots" the models' roots (llm-platform
 {{- toYaml (merge (dict
   "name" .name
   "demand" (include "vllm-model.fullname" .model)
-  "names" (concat ($values.model.servedNames | default (list $values.model.id)) (keys (fromYaml (include "vllm-model.stated" $values.model.adapters)) | sortAlpha))
+  "names" (concat ($values.model.servedNames | default (list ($values.model.id | default ""))) (keys (fromYaml (include "vllm-model.stated" $values.model.adapters)) | sortAlpha))
   "host" (printf "%s.%s" (ternary (include "vllm-model.headlessName" .model) (include "vllm-model.fullname" .model) $values.service.headless) $domain)
   "port" (int (ternary $values.engine.port $values.service.port $values.service.headless))
   "podPort" (int $values.engine.port)
