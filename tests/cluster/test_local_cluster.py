@@ -197,17 +197,18 @@ def test_simulated_nodes_have_what_their_instance_type_has(cluster: Cluster) -> 
     assert node["status"]["allocatable"]["nvidia.com/gpu"] == "1"
     assert node["metadata"]["labels"]["topology.kubernetes.io/zone"] == "us-east-1b"
     assert node["metadata"]["labels"]["eks.amazonaws.com/capacityType"] == "SPOT"
+    cluster.pools.remove("g6-xlarge-spot")
 
 
 def test_a_pod_lands_on_a_simulated_node_only_if_it_tolerates_it(cluster: Cluster, namespace: str) -> None:
-    cluster.pools.add("g6.xlarge", 3, capacity="spot")
+    cluster.pools.add("g6.xlarge", 3)
     away = {"nodeSelector": {"type": "kwok"}}
     welcome = pod("welcome", "unused", tolerations=[TOLERATION, GPU_TOLERATION], **away)
     stranger = pod("stranger", "unused", tolerations=[GPU_TOLERATION], **away)
     run(cluster, namespace, welcome, stranger)
     ready(cluster, namespace, "welcome")
     cluster.wait("-n", namespace, "--for=jsonpath={.status.conditions[0].reason}=Unschedulable", "pod/stranger")
-    cluster.pools.remove("g6-xlarge-spot")
+    cluster.pools.remove("g6-xlarge")
 
 
 def test_up_leaves_a_running_cluster_alone(cluster: Cluster) -> None:
