@@ -97,15 +97,24 @@ class _Handler(BaseHTTPRequestHandler):
         self.pod.seen.append({"path": self.path, "headers": headers, "body": body})
         with self.pod.working():
             time.sleep(self.pod.delay)
-            if self.pod.status == 0:
-                self.close_connection = True
-                return
-            if self.pod.draining or self.pod.status != 200:
-                self._send(500 if self.pod.draining else self.pod.status, {"error": "engine"})
-            elif b'"stream": true' in body or b'"stream":true' in body:
+            streams = self._answers_well() and (b'"stream": true' in body or b'"stream":true' in body)
+            if streams:
                 self._stream()
-            else:
-                self._send(200, {"served_by": self.pod.address, "path": self.path, "size": len(body)})
+        self._end(streams, len(body))
+
+    def _answers_well(self) -> bool:
+        return self.pod.status == 200 and not self.pod.draining
+
+    def _end(self, streams: bool, size: int) -> None:
+        """The last bytes of an answer, when the pod has ceased to count it: the gateway sends the next request at once."""
+        if self.pod.status == 0:
+            self.close_connection = True
+        elif streams:
+            self.wfile.write(b"0\r\n\r\n")
+        elif self._answers_well():
+            self._send(200, {"served_by": self.pod.address, "path": self.path, "size": size})
+        else:
+            self._send(500 if self.pod.draining else self.pod.status, {"error": "engine"})
 
     def _send(self, status: int, answer: dict[str, Any]) -> None:
         data = json.dumps(answer).encode()
@@ -126,4 +135,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             if number != "[DONE]":
                 time.sleep(self.pod.event_gap)
-        self.wfile.write(b"0\r\n\r\n")
