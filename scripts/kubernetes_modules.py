@@ -79,8 +79,8 @@ MODULES = {
     ),
     "traefik": Module(
         "github.com/traefik/traefik/v3",
-        "v3.5.3",
-        "h1:LxzoigGBOEx11CRDFYDFj/GfmnJsnxAl8bDkjqmsS2o=",
+        "v3.6.12",
+        "h1:6pe4s7aaDTQs+AsF7KP3sM/xnq7zOVvibRQe5tw9eFo=",
         "docs/content/reference/dynamic-configuration/traefik.io_*.yaml",
     ),
     "kserve": Module(

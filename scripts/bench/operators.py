@@ -1,6 +1,7 @@
 """The operators that scenarios run with, built from their Go modules and run as pods.
 
-KEDA, LeaderWorkerSet and Argo Rollouts come with their own manifests, out of their own modules.
+KEDA, LeaderWorkerSet and Argo Rollouts come with their own manifests, out of their own modules; the others' are in
+manifests/.
 """
 
 import json
@@ -15,7 +16,7 @@ import yaml
 
 from scripts import tools
 from scripts.cluster import Cluster, CommandError, Image, wait_until
-from scripts.kubernetes_modules import module_dir
+from scripts.kubernetes_modules import crd_files, module_dir
 
 MANIFESTS = Path(__file__).with_name("manifests")
 
@@ -28,6 +29,9 @@ KEDA_IMAGES = {
 
 LWS_IMAGES = {"us-central1-docker.pkg.dev/k8s-staging-images/lws/lws": ("lws", "/manager")}
 ROLLOUTS_IMAGES = {"quay.io/argoproj/argo-rollouts": ("argo-rollouts", "/bin/rollouts-controller")}
+ROLLOUTS_ARGUMENTS = ["--traefik-api-group=traefik.io", "--traefik-api-version=traefik.io/v1alpha1"]
+"""Without them Argo Rollouts looks for Traefik 2's group."""
+
 MONITORING = "monitoring"
 PROMETHEUS = "http://prometheus.monitoring.svc:9090"
 PROMETHEUS_IMAGE = "localhost/prometheus"
@@ -118,8 +122,20 @@ def install_rollouts(cluster: Cluster) -> None:
         for each in objects:
             if each["kind"] in {"ServiceAccount", "Deployment", "Service", "ConfigMap", "Secret"}:
                 each["metadata"]["namespace"] = "argo-rollouts"
+            if each["kind"] == "Deployment":
+                each["spec"]["template"]["spec"]["containers"][0]["args"] = ROLLOUTS_ARGUMENTS
         apply_crds_first(cluster, objects)
     rolled_out(cluster, "argo-rollouts", "argo-rollouts")
+
+
+def install_traefik(cluster: Cluster) -> None:
+    """Installs Traefik if it is not there; its Service is traefik/traefik, and it serves every namespace's routes."""
+    if not is_there(cluster, "traefik", "traefik"):
+        image = ensure_image(cluster, "docker.io/library/traefik", "traefik", "/usr/local/bin/traefik")
+        definitions = [yaml.load(path.read_text(), yaml.CSafeLoader) for path in crd_files("traefik")]
+        text = (MANIFESTS / "traefik.yaml").read_text().replace("IMAGE", image)
+        apply_crds_first(cluster, [*definitions, *yaml.load_all(text, yaml.CSafeLoader)])
+    rolled_out(cluster, "traefik", "traefik")
 
 
 def prometheus_objects(cluster: Cluster, interval: str, rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -263,6 +263,13 @@ SCALING = [
         version_of="github.com/argoproj/argo-rollouts",
         minutes=4,
     ),
+    Tool(
+        name="traefik",
+        package="github.com/traefik/traefik/v3/cmd/traefik",
+        version_of="github.com/traefik/traefik/v3",
+        stamps={"github.com/traefik/traefik/v3/pkg/version.Version": "{version}"},
+        minutes=8,
+    ),
     Tool(name="lws", package="sigs.k8s.io/lws/cmd", version_of="sigs.k8s.io/lws", minutes=2),
 ]
 

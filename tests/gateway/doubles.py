@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.pod.status == 200 and not self.pod.draining
 
     def _end(self, streams: bool, size: int) -> None:
-        """The last bytes of an answer, when the pod has ceased to count it: the gateway sends the next request at once."""
+        """The last bytes of an answer, no longer counted: with them the gateway sends the next request."""
         if self.pod.status == 0:
             self.close_connection = True
         elif streams:
