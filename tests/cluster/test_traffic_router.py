@@ -4,6 +4,7 @@ The router is Traefik, set up as docs/rollouts.md says: the two objects are read
 """
 
 import re
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -85,8 +86,8 @@ def served(canary: Canary, version: str) -> int:
     return int(total)
 
 
-def share(canary: Canary, traffic: Traffic, versions: tuple[str, str], requests: int) -> float:
-    """Percent of the next requests that the second of two versions gets."""
+def share_of_the_second(canary: Canary, traffic: Traffic, versions: tuple[str, str], requests: int) -> float:
+    """Percent of the next requests that the second of the two gets."""
     before = [served(canary, version) for version in versions]
     traffic.wait_for_requests(len(traffic.requests) + requests)
     after = [served(canary, version) for version in versions]
@@ -108,9 +109,10 @@ def test_a_bad_version_at_five_percent_goes_back_by_itself(canary: Canary, fault
     lost = report.not_ok()
     meanwhile = [request for request in report.of() if began <= request.started <= gone]
     cost = 100 * len(lost) / len(meanwhile)
+    share = f" ({cost:.1f} % until it was back)" if lost else ""
     record(
         f"a {fault} version at 5 percent", "traefik", what="5 % by Traefik, taken back by its analysis",
-        requests=f"{len(report.of()):,}", lost=f"{len(lost)} ({cost:.1f} % until it was back)",
+        requests=f"{len(report.of()):,}", lost=f"{len(lost)}{share}",
         took=f"{back - began:.0f} s",
         note="p95 of the first token and 5xx of the new pods, from Prometheus; windows 6 times shorter than by default",
     )  # fmt: skip
@@ -120,6 +122,38 @@ def test_a_bad_version_at_five_percent_goes_back_by_itself(canary: Canary, fault
         assert 1 <= cost <= 7, report.summary()
     else:
         assert lost == [], report.summary()
+
+
+def test_a_new_version_that_hangs_costs_its_share_and_not_the_route(canary: Canary) -> None:
+    cluster, namespace, stable = canary.cluster, canary.namespace, canary.behind("m-stable")
+
+    def endpoints() -> list[dict[str, Any]]:
+        words = ("--namespace", namespace, "--selector", "kubernetes.io/service-name=m-canary")
+        return [each for part in cluster.get("endpointslices", *words) for each in part.get("endpoints") or []]
+
+    with load(canary) as traffic:
+        canary.upgrade({"VLLM_LOGGING_LEVEL": "ERROR"})
+        new = wait_until("a Service leads to the new version", lambda: canary.other(stable), seconds=60)
+        wait_for_weight(canary, 5)
+        (pod,) = canary.pods(new)
+        (pid,) = local.engine_pids(cluster, pod["metadata"]["name"], namespace)
+        local.send_signal(cluster, pid, signal.SIGSTOP)
+        wait_until(
+            "no endpoint is ready", lambda: not any(each["conditions"]["ready"] for each in endpoints()), seconds=60
+        )
+        empty = time.time() + 3  # by then the router has heard of it
+        traffic.wait_for_requests(len(traffic.requests) + 8 * RATE)
+        local.send_signal(cluster, pid, signal.SIGCONT)
+        traffic.wait_for_requests(len(traffic.requests) + RATE)
+    report = traffic.report()
+    served_by_both = [request for request in report.of() if request.started >= empty]
+    lost = [request for request in report.not_ok() if request.started >= empty]
+    record(
+        "a new version that hangs at 5 percent", "traefik", what="its only pod is no endpoint any more",
+        requests=f"{len(served_by_both):,}", lost=f"{len(lost)} ({100 * len(lost) / len(served_by_both):.1f} %)",
+        note="Traefik with allowEmptyServices; without, the route is gone for both versions",
+    )  # fmt: skip
+    assert len(lost) <= 0.08 * len(served_by_both), report.summary()
 
 
 def test_a_good_version_gets_5_then_25_then_100_percent_with_nothing_lost(canary: Canary) -> None:
@@ -133,7 +167,7 @@ def test_a_good_version_gets_5_then_25_then_100_percent_with_nothing_lost(canary
         for percent in (5, 25):
             wait_for_weight(canary, percent)
             traffic.wait_for_requests(len(traffic.requests) + 3 * RATE)
-            shares[percent] = share(canary, traffic, (stable, new), 20 * RATE)
+            shares[percent] = share_of_the_second(canary, traffic, (stable, new), 20 * RATE)
         done = canary.wait("the new version has all of the requests", "Healthy", seconds=180)
         wait_until("no pod of the old one is left", lambda: not canary.pods(stable), seconds=120, pause=0.5)
         traffic.wait_for_requests(len(traffic.requests) + 5 * RATE)
