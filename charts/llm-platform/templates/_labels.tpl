@@ -14,7 +14,7 @@ app.kubernetes.io/component: {{ .component }}
   "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
   "app.kubernetes.io/part-of" .root.Release.Name
   "app.kubernetes.io/managed-by" .root.Release.Service -}}
-{{- include "vllm-model.stated" (merge (dict) $fixed $chart (.root.Values.commonLabels | default dict)) -}}
+{{- include "vllm-model.stated" (merge (dict) $fixed $chart (.root.Values.commonLabels | default dict)) | fromJson | toYaml -}}
 {{- end }}
 
 {{/*
@@ -27,8 +27,8 @@ name: {{ .name | quote }}
 {{- if not (eq (toString .namespace) "false") }}
 namespace: {{ .namespace | default .root.Release.Namespace | quote }}
 {{- end }}
-labels: {{- include "vllm-model.stated" (merge (dict) (fromYaml (include "llm-platform.labels" .)) (.labels | default dict)) | nindent 2 }}
-{{- with fromYaml (include "vllm-model.stated" (merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict))) }}
+labels: {{- include "vllm-model.stated" (merge (dict) (fromYaml (include "llm-platform.labels" .)) (.labels | default dict)) | fromJson | toYaml | nindent 2 }}
+{{- with fromJson (include "vllm-model.stated" (merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict))) }}
 annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}

@@ -96,7 +96,7 @@ description: 'The scaler wants {{ "{{ $value }}" }} replicas and may have no mor
 A pod that a quota refuses is never made, so no pod is pending: the Deployment says that it failed to make one.
 */}}
 {{- define "vllm-model.alert.podsPending" -}}
-{{- $target := fromYaml (include "vllm-model.scaleTarget" .root) -}}
+{{- $target := fromJson (include "vllm-model.scaleTarget" .root) -}}
 {{- $pending := printf "sum(kube_pod_status_phase{%s,phase=\"Pending\"}) > 0" (include "vllm-model.podMatchers" .root) -}}
 {{- if eq $target.kind "Deployment" -}}
 {{- $labels := printf "deployment=%q,namespace=%q%s" $target.name .root.Release.Namespace (include "vllm-model.extraMatchers" .root) -}}

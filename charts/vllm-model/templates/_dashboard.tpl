@@ -21,7 +21,7 @@ vllm-model.dashboardJson: the generated dashboard with this model's uid, title a
 */}}
 {{- define "vllm-model.dashboardJson" -}}
 {{- $name := include "vllm-model.fullname" . -}}
-{{- $target := fromYaml (include "vllm-model.scaleTarget" .) -}}
+{{- $target := fromJson (include "vllm-model.scaleTarget" .) -}}
 {{- $chosen := dict "namespace" .Release.Namespace "workload" $target.name "model" (include "vllm-model.servedName" .) -}}
 {{- $json := fromJson (.Files.Get "dashboards/model.json") -}}
 {{- $variables := list -}}

@@ -25,7 +25,7 @@ serviceAccountName: {{ include "vllm-model.serviceAccountName" . | quote }}
 {{ . }}
 {{- end }}
 securityContext: {{- toYaml .Values.podSecurityContext | nindent 2 }}
-{{- with fromYaml (include "vllm-model.stated" .Values.scheduling.nodeSelector) }}
+{{- with fromJson (include "vllm-model.stated" .Values.scheduling.nodeSelector) }}
 nodeSelector: {{- toYaml . | nindent 2 }}
 {{- end }}
 tolerations: {{- include "vllm-model.tolerations" . | nindent 2 }}

@@ -15,7 +15,7 @@ extraArgs come last: argparse takes the last of two.
 {{- end }}
 - --port={{ int $root.Values.engine.port }}
 {{- if include "vllm-model.engineAtLeast" (dict "root" $root "version" "0.18.0") }}
-- --shutdown-timeout={{ (fromYaml (include "vllm-model.shutdown" $root)).drainSeconds }}
+- --shutdown-timeout={{ (fromJson (include "vllm-model.shutdown" $root)).drainSeconds }}
 {{- end }}
 {{- /* Probes and scrapes would be most of the access log. */}}
 {{- if and (include "vllm-model.engineAtLeast" (dict "root" $root "version" "0.16.0")) (not (hasKey $root.Values.engine.flags "disableAccessLogForEndpoints")) }}
@@ -53,7 +53,7 @@ vllm-model.modelArgs: what is served and under which names.
 {{- if or $model.chatTemplate.inline $model.chatTemplate.configMap }}
 - {{ printf "--chat-template=/etc/vllm/%s" $model.chatTemplate.key | quote }}
 {{- end }}
-{{- with fromYaml (include "vllm-model.stated" $model.adapters) }}
+{{- with fromJson (include "vllm-model.stated" $model.adapters) }}
 - --enable-lora
 - --lora-modules
 {{- range $name, $adapter := . }}

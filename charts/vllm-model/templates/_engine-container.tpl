@@ -43,7 +43,7 @@ vllm-model.preStop: waits while endpoints are removed. A worker of a group stays
 told at the same time, and the leader's streams need it, or because the leader has gone. By the engine's own Python.
 */}}
 {{- define "vllm-model.preStop" -}}
-{{- $shutdown := fromYaml (include "vllm-model.shutdown" .root) -}}
+{{- $shutdown := fromJson (include "vllm-model.shutdown" .root) -}}
 {{- $seconds := int $shutdown.endpointSeconds -}}
 {{- if eq .role "worker" }}
 lifecycle:
@@ -69,7 +69,7 @@ default. RDMA devices come along for groups.
 {{- define "vllm-model.resources" -}}
 {{- $devices := dict -}}
 {{- with include "vllm-model.podGpus" . | int -}}{{- $_ := set $devices $.Values.gpu.resourceName (toString .) -}}{{- end -}}
-{{- if .Values.rdma.enabled -}}{{- range $name, $count := fromYaml (include "vllm-model.stated" .Values.rdma.resources) -}}{{- $_ := set $devices $name (toString $count) -}}{{- end -}}{{- end -}}
+{{- if .Values.rdma.enabled -}}{{- range $name, $count := fromJson (include "vllm-model.stated" .Values.rdma.resources) -}}{{- $_ := set $devices $name (toString $count) -}}{{- end -}}{{- end -}}
 {{- toYaml (dict "requests" (merge (dict) $devices (.Values.resources.requests | default dict)) "limits" (merge (dict) $devices (.Values.resources.limits | default dict))) -}}
 {{- end }}
 

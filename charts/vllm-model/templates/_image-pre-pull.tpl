@@ -22,7 +22,7 @@ spec:
       {{- . | nindent 6 }}
       {{- end }}
       securityContext: {{- toYaml .Values.podSecurityContext | nindent 8 }}
-      {{- with fromYaml (include "vllm-model.stated" .Values.scheduling.nodeSelector) }}
+      {{- with fromJson (include "vllm-model.stated" .Values.scheduling.nodeSelector) }}
       nodeSelector: {{- toYaml . | nindent 8 }}
       {{- end }}
       tolerations: {{- include "vllm-model.tolerations" . | nindent 8 }}

@@ -59,7 +59,7 @@ haproxy-ingress.github.io/limit-connections: {{ $connections | toString | quote 
 alb.ingress.kubernetes.io/target-type: ip
 alb.ingress.kubernetes.io/healthcheck-path: /health
 alb.ingress.kubernetes.io/load-balancer-attributes: idle_timeout.timeout_seconds={{ $seconds }}
-alb.ingress.kubernetes.io/target-group-attributes: load_balancing.algorithm.type=least_outstanding_requests,deregistration_delay.timeout_seconds={{ (fromYaml (include "vllm-model.shutdown" .)).graceSeconds }}
+alb.ingress.kubernetes.io/target-group-attributes: load_balancing.algorithm.type=least_outstanding_requests,deregistration_delay.timeout_seconds={{ (fromJson (include "vllm-model.shutdown" .)).graceSeconds }}
 {{- end }}
 {{- end }}
 
@@ -117,7 +117,7 @@ kind: BackendConfig
 metadata: {{- include "vllm-model.metadata" (dict "root" .) | nindent 2 }}
 spec:
   timeoutSec: {{ int .Values.ingress.timeoutSeconds }}
-  connectionDraining: {drainingTimeoutSec: {{ (fromYaml (include "vllm-model.shutdown" .)).graceSeconds }}}
+  connectionDraining: {drainingTimeoutSec: {{ (fromJson (include "vllm-model.shutdown" .)).graceSeconds }}}
   healthCheck: {type: HTTP, requestPath: /health, port: {{ int .Values.engine.port }}}
 {{- end -}}
 {{- end }}

@@ -73,7 +73,7 @@ vllm-model.progressDeadlineSeconds: the API's default of 600 marks a slow start 
 {{- end }}
 
 {{/*
-vllm-model.shutdown: how a replica leaves, as YAML of
+vllm-model.shutdown: how a replica leaves, as JSON of
   endpointSeconds  preStop sleep: endpoints are removed while the pod still serves; vLLM itself answers /health 200 and
                    new requests with 500 once it drains, so nothing but time stops the traffic
   drainSeconds     --shutdown-timeout; vLLM's own default of 0 aborts every stream
@@ -94,7 +94,8 @@ those that cannot fit.
 {{- $drain = int .Values.shutdown.drainSeconds -}}
 {{- end -}}
 {{- $sum := add $endpoint $drain $margin -}}
-endpointSeconds: {{ $endpoint }}
-drainSeconds: {{ $drain }}
-graceSeconds: {{ ternary $sum (max 120 $sum) $spot }}
+{{- toJson (dict
+  "endpointSeconds" $endpoint
+  "drainSeconds" $drain
+  "graceSeconds" (ternary $sum (max 120 $sum) $spot)) -}}
 {{- end }}

@@ -26,7 +26,7 @@ namespace={{ .Release.Namespace | quote }},pod=~{{ include "vllm-model.podNamePa
 {{- end }}
 
 {{- define "vllm-model.extraMatchers" -}}
-{{- range $label, $value := fromYaml (include "vllm-model.stated" .Values.autoscaling.prometheus.matchLabels) -}}
+{{- range $label, $value := fromJson (include "vllm-model.stated" .Values.autoscaling.prometheus.matchLabels) -}}
 ,{{ $label }}={{ $value | toString | quote }}
 {{- end -}}
 {{- end }}
@@ -36,7 +36,7 @@ vllm-model.wantedReplicas: the series that says how many replicas are wanted: ku
 Rollout, whose labels are `exported_` where its ServiceMonitor does not honour them. A group's leaders are a StatefulSet.
 */}}
 {{- define "vllm-model.wantedReplicas" -}}
-{{- $target := fromYaml (include "vllm-model.scaleTarget" .) -}}
+{{- $target := fromJson (include "vllm-model.scaleTarget" .) -}}
 {{- $more := include "vllm-model.extraMatchers" . -}}
 {{- if eq $target.kind "Rollout" -}}
 {{- $series := list -}}

@@ -44,15 +44,16 @@ vllm-model.kind: the object that makes the pods. Pods of one replica on several 
 {{- end }}
 
 {{/*
-vllm-model.scaleTarget: what a ScaledObject or an HPA points at (apiVersion, kind, name). An InferenceService cannot be scaled
+vllm-model.scaleTarget: what a ScaledObject or an HPA points at (apiVersion, kind, name), as JSON. An InferenceService cannot be scaled
 itself; KServe makes a Deployment <name>-predictor of it.
 */}}
 {{- define "vllm-model.scaleTarget" -}}
 {{- $kind := include "vllm-model.kind" . -}}
 {{- $kserve := eq $kind "InferenceService" -}}
-apiVersion: {{ get (dict "Deployment" "apps/v1" "Rollout" "argoproj.io/v1alpha1" "LeaderWorkerSet" "leaderworkerset.x-k8s.io/v1" "InferenceService" "apps/v1") $kind }}
-kind: {{ ternary "Deployment" $kind $kserve }}
-name: {{ printf "%s%s" (include "vllm-model.fullname" .) (ternary "-predictor" "" $kserve) | quote }}
+{{- toJson (dict
+  "apiVersion" (get (dict "Deployment" "apps/v1" "Rollout" "argoproj.io/v1alpha1" "LeaderWorkerSet" "leaderworkerset.x-k8s.io/v1" "InferenceService" "apps/v1") $kind)
+  "kind" (ternary "Deployment" $kind $kserve)
+  "name" (printf "%s%s" (include "vllm-model.fullname" .) (ternary "-predictor" "" $kserve))) -}}
 {{- end }}
 
 {{/*
@@ -60,7 +61,7 @@ vllm-model.podNamePattern: a regular expression that matches the serving pods of
 for selecting series by `pod`. Deployment and Rollout: <name>-<hash>-<5>; the leader of a group: <name>-<index>.
 */}}
 {{- define "vllm-model.podNamePattern" -}}
-{{- $target := fromYaml (include "vllm-model.scaleTarget" .) -}}
+{{- $target := fromJson (include "vllm-model.scaleTarget" .) -}}
 {{- if eq $target.kind "LeaderWorkerSet" -}}
 {{ $target.name }}-[0-9]+
 {{- else -}}

@@ -77,12 +77,12 @@ vllm-model.objects: all objects of one model as YAML documents; what the umbrell
 
 {{/*
 vllm-model.stated: a map of the values without its nulls. `adapters: {sql: null}` in a second -f takes an entry of the first
-away; Helm itself drops only nulls for keys that the chart has a default for.
+away; Helm itself drops only nulls for keys that the chart has a default for. As JSON.
 */}}
 {{- define "vllm-model.stated" -}}
 {{- $found := dict -}}
 {{- range $key, $value := . -}}
 {{- if not (kindIs "invalid" $value) -}}{{- $_ := set $found $key $value -}}{{- end -}}
 {{- end -}}
-{{- toYaml $found -}}
+{{- toJson $found -}}
 {{- end }}

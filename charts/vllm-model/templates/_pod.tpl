@@ -35,7 +35,7 @@ enableServiceLinks: a Service named vllm would set VLLM_PORT to a URL in every p
 enableServiceLinks: false
 automountServiceAccountToken: {{ $root.Values.serviceAccount.automountServiceAccountToken }}
 serviceAccountName: {{ include "vllm-model.serviceAccountName" $root | quote }}
-terminationGracePeriodSeconds: {{ (fromYaml (include "vllm-model.shutdown" $root)).graceSeconds }}
+terminationGracePeriodSeconds: {{ (fromJson (include "vllm-model.shutdown" $root)).graceSeconds }}
 {{- with include "vllm-model.imagePullSecrets" $root }}
 {{ . }}
 {{- end }}
@@ -49,7 +49,7 @@ securityContext: {{- toYaml $root.Values.podSecurityContext | nindent 2 }}
 {{- with $root.Values.scheduling.schedulerName }}
 schedulerName: {{ . | quote }}
 {{- end }}
-{{- with fromYaml (include "vllm-model.stated" $root.Values.scheduling.nodeSelector) }}
+{{- with fromJson (include "vllm-model.stated" $root.Values.scheduling.nodeSelector) }}
 nodeSelector: {{- toYaml . | nindent 2 }}
 {{- end }}
 tolerations: {{- include "vllm-model.tolerations" $root | nindent 2 }}

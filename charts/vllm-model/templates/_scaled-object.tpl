@@ -58,7 +58,7 @@ vllm-model.kedaTriggers: demand first (the one that wakes), then metrics, hours,
 {{- range fromYamlArray (include "vllm-model.metricTriggers" .) }}
 {{ include "vllm-model.prometheusTrigger" (dict "root" $root "trigger" .) }}
 {{- end }}
-{{- range $name, $hours := fromYaml (include "vllm-model.stated" .Values.autoscaling.triggers.cron) }}
+{{- range $name, $hours := fromJson (include "vllm-model.stated" .Values.autoscaling.triggers.cron) }}
 - type: cron
   name: {{ $name | quote }}
   metadata:

@@ -14,7 +14,7 @@ vllm-model.tolerations: taints of GPU pools, of spot pools where allowed, and th
 vllm-model.gpuExpressions: gpu.nodeLabels as match expressions; an empty list of values means that the label exists.
 */}}
 {{- define "vllm-model.gpuExpressions" -}}
-{{- range $label, $values := fromYaml (include "vllm-model.stated" .Values.gpu.nodeLabels) }}
+{{- range $label, $values := fromJson (include "vllm-model.stated" .Values.gpu.nodeLabels) }}
 - key: {{ $label | quote }}
   operator: {{ ternary "In" "Exists" (not (empty $values)) }}
   {{- with $values }}

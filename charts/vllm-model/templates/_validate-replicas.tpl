@@ -36,7 +36,7 @@ Rules of a replica and of replicas: how it is split, how it leaves, how it is re
 {{- define "vllm-model.problems.shutdown" -}}
 {{- $found := list -}}
 {{- if .Values.spot.enabled -}}
-{{- $shutdown := fromYaml (include "vllm-model.shutdown" .) -}}
+{{- $shutdown := fromJson (include "vllm-model.shutdown" .) -}}
 {{- $notice := int .Values.spot.noticeSeconds -}}
 {{- if gt (int $shutdown.graceSeconds) $notice -}}
 {{- $found = append $found (include "vllm-model.problem" (list (printf "shutdown: %d s (preStop) + %d s (drain) + margin = %d s do not fit into the %d s between a spot notice and the end; the cloud would cut the streams." (int $shutdown.endpointSeconds) (int $shutdown.drainSeconds) (int $shutdown.graceSeconds) $notice) "Please lower shutdown.endpointSeconds or shutdown.drainSeconds, or leave them unset: the chart then fits them to spot.noticeSeconds.")) -}}

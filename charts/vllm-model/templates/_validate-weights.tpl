@@ -28,7 +28,7 @@ Rules of the weights: source, cache, downloads, templates and adapters that come
 {{- if and .Values.model.chatTemplate.inline .Values.model.chatTemplate.configMap -}}
 {{- $found = append $found (include "vllm-model.problem" (list "model.chatTemplate: inline and configMap are both set, and the engine takes one template." "Please leave one of them empty.")) -}}
 {{- end -}}
-{{- range $name, $adapter := fromYaml (include "vllm-model.stated" .Values.model.adapters) -}}
+{{- range $name, $adapter := fromJson (include "vllm-model.stated" .Values.model.adapters) -}}
 {{- if and (ne $downloader "engine") (not (hasPrefix "/" $adapter.source)) -}}
 {{- $found = append $found (include "vllm-model.problem" (list (printf "model.adapters.%s.source: %q would be downloaded, but the engine runs with HF_HUB_OFFLINE=1 because its weights are prefilled." $name $adapter.source) "Please give a path in the pod (put the adapter beside the weights), or let the engine download: weights.source huggingface, downloader engine.")) -}}
 {{- end -}}

@@ -3,7 +3,7 @@ What the gateway knows of each model, from `models` and gateway.externalModels a
 */}}
 
 {{/*
-llm-platform.gateway.backends: a YAML list, one entry a model, sorted by name:
+llm-platform.gateway.backends: a JSON list, one entry a model, sorted by name:
   name            entry of `models` or externalModels; names the HAProxy backend
   demand          what the scaler asks for: /demand/<demand>, the name of the model's objects
   names           names that clients may put into `model`
@@ -22,12 +22,12 @@ Inputs: dict "root" the umbrella's root, "roots" the models' roots (llm-platform
 {{- $found := list -}}
 {{- range $name, $model := .roots -}}
 {{- $own := index $root.Values.models $name -}}
-{{- $found = append $found (fromYaml (include "llm-platform.gateway.modelBackend" (dict "root" $root "name" $name "model" $model "own" ($own.gateway | default dict)))) -}}
+{{- $found = append $found (fromJson (include "llm-platform.gateway.modelBackend" (dict "root" $root "name" $name "model" $model "own" ($own.gateway | default dict)))) -}}
 {{- end -}}
 {{- range $name, $external := $root.Values.gateway.externalModels -}}
-{{- $found = append $found (fromYaml (include "llm-platform.gateway.externalBackend" (dict "root" $root "name" $name "external" $external))) -}}
+{{- $found = append $found (fromJson (include "llm-platform.gateway.externalBackend" (dict "root" $root "name" $name "external" $external))) -}}
 {{- end -}}
-{{- toYaml $found -}}
+{{- toJson $found -}}
 {{- end }}
 
 {{- define "llm-platform.gateway.modelBackend" -}}
@@ -35,11 +35,11 @@ Inputs: dict "root" the umbrella's root, "roots" the models' roots (llm-platform
 {{- $scaled := ne $values.autoscaling.type "none" -}}
 {{- $domain := printf "%s.svc.%s" .model.Release.Namespace .root.Values.gateway.dns.clusterDomain -}}
 {{- $sequences := mul (int ($values.engine.flags.maxNumSeqs | default 256)) (int ($values.parallelism.data | default 1)) -}}
-{{- $knobs := fromYaml (include "llm-platform.gateway.knobs" (dict "root" .root "own" .own "concurrency" $sequences)) -}}
-{{- toYaml (merge (dict
+{{- $knobs := fromJson (include "llm-platform.gateway.knobs" (dict "root" .root "own" .own "concurrency" $sequences)) -}}
+{{- toJson (merge (dict
   "name" .name
   "demand" (include "vllm-model.fullname" .model)
-  "names" (concat ($values.model.servedNames | default (list ($values.model.id | default ""))) (keys (fromYaml (include "vllm-model.stated" $values.model.adapters)) | sortAlpha))
+  "names" (concat ($values.model.servedNames | default (list ($values.model.id | default ""))) (keys (fromJson (include "vllm-model.stated" $values.model.adapters)) | sortAlpha))
   "host" (printf "%s.%s" (ternary (include "vllm-model.headlessName" .model) (include "vllm-model.fullname" .model) $values.service.headless) $domain)
   "port" (int (ternary $values.engine.port $values.service.port $values.service.headless))
   "podPort" (int $values.engine.port)
@@ -57,8 +57,8 @@ Inputs: dict "root" the umbrella's root, "roots" the models' roots (llm-platform
 {{- $service := $external.service | default .name -}}
 {{- $namespace := $external.namespace | default .root.Release.Namespace -}}
 {{- $domain := printf "%s.svc.%s" $namespace .root.Values.gateway.dns.clusterDomain -}}
-{{- $knobs := fromYaml (include "llm-platform.gateway.knobs" (dict "root" .root "own" $external "concurrency" 256)) -}}
-{{- toYaml (merge (dict
+{{- $knobs := fromJson (include "llm-platform.gateway.knobs" (dict "root" .root "own" $external "concurrency" 256)) -}}
+{{- toJson (merge (dict
   "name" .name
   "demand" $service
   "names" $external.servedNames
@@ -82,11 +82,11 @@ Inputs: dict "root", "own" the model's own knobs, "concurrency" what a replica t
 {{- $knobs := deepCopy .root.Values.gateway.modelDefaults -}}
 {{- include "llm-platform.overlay" (dict "base" $knobs "over" (pick .own "concurrencyPerReplica" "maxQueue" "queueSeconds" "balance" "weight")) -}}
 {{- $_ := set $knobs "concurrency" (int ($knobs.concurrencyPerReplica | default .concurrency)) -}}
-{{- toYaml (omit $knobs "concurrencyPerReplica") -}}
+{{- toJson (omit $knobs "concurrencyPerReplica") -}}
 {{- end }}
 
 {{/*
-llm-platform.gateway.routes: what a name leads to, as YAML:
+llm-platform.gateway.routes: what a name leads to, as JSON:
   names   served name -> route: the one model that serves it, or a group of those that share it
   groups  route of a group -> its models' names
 Inputs: the list of backends.
@@ -109,7 +109,7 @@ Inputs: the list of backends.
 {{- $_ := set $groups $route $models -}}
 {{- end -}}
 {{- end -}}
-{{- toYaml (dict "names" $names "groups" $groups) -}}
+{{- toJson (dict "names" $names "groups" $groups) -}}
 {{- end }}
 
 {{/*

@@ -19,8 +19,8 @@ Inputs: dict "root" the umbrella's root, "into" an empty dict.
 {{- define "llm-platform.gateway.computeFacts" -}}
 {{- $roots := dict -}}
 {{- include "llm-platform.roots" (dict "root" .root "into" $roots) -}}
-{{- $backends := fromYamlArray (include "llm-platform.gateway.backends" (dict "root" .root "roots" $roots)) -}}
-{{- $routes := fromYaml (include "llm-platform.gateway.routes" $backends) -}}
+{{- $backends := fromJsonArray (include "llm-platform.gateway.backends" (dict "root" .root "roots" $roots)) -}}
+{{- $routes := fromJson (include "llm-platform.gateway.routes" $backends) -}}
 {{- $tenants := fromYaml (include "llm-platform.tenants" .root) -}}
 {{- $grants := fromYaml (include "llm-platform.grants" (dict "tenants" $tenants "backends" $backends "routes" $routes)) -}}
 {{- $limits := dict -}}

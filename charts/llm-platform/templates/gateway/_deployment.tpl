@@ -23,8 +23,8 @@ spec:
     rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
   template:
     metadata:
-      labels: {{- include "vllm-model.stated" (merge (dict) (fromYaml $selector) ($gateway.podLabels | default dict)) | nindent 8 }}
-      annotations: {{- include "vllm-model.stated" (merge (dict "checksum/config" .checksum) ($gateway.podAnnotations | default dict)) | nindent 8 }}
+      labels: {{- include "vllm-model.stated" (merge (dict) (fromYaml $selector) ($gateway.podLabels | default dict)) | fromJson | toYaml | nindent 8 }}
+      annotations: {{- include "vllm-model.stated" (merge (dict "checksum/config" .checksum) ($gateway.podAnnotations | default dict)) | fromJson | toYaml | nindent 8 }}
     spec:
       automountServiceAccountToken: false
       enableServiceLinks: false
@@ -46,7 +46,7 @@ spec:
       {{- with $gateway.priorityClassName }}
       priorityClassName: {{ . | quote }}
       {{- end }}
-      {{- with fromYaml (include "vllm-model.stated" $gateway.nodeSelector) }}
+      {{- with fromJson (include "vllm-model.stated" $gateway.nodeSelector) }}
       nodeSelector: {{- toYaml . | nindent 8 }}
       {{- end }}
       {{- with $gateway.tolerations }}
@@ -105,7 +105,7 @@ llm-platform.resources: requests and limits of a container, without those that a
 {{- define "llm-platform.resources" -}}
 {{- $resources := dict -}}
 {{- range $part := list "requests" "limits" -}}
-{{- with fromYaml (include "vllm-model.stated" (index $ $part)) -}}{{- $_ := set $resources $part . -}}{{- end -}}
+{{- with fromJson (include "vllm-model.stated" (index $ $part)) -}}{{- $_ := set $resources $part . -}}{{- end -}}
 {{- end -}}
 {{- toYaml $resources -}}
 {{- end }}

@@ -98,7 +98,7 @@ spec:
       imagePullSecrets: {{- toYaml . | nindent 8 }}
       {{- end }}
       # A stream goes through the picker until its last token.
-      terminationGracePeriodSeconds: {{ (fromYaml (include "vllm-model.shutdown" .model)).graceSeconds }}
+      terminationGracePeriodSeconds: {{ (fromJson (include "vllm-model.shutdown" .model)).graceSeconds }}
       securityContext:
         runAsNonRoot: true
         runAsUser: 65532

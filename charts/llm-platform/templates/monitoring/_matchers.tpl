@@ -27,7 +27,7 @@ Inputs: the facts (llm-platform.gateway.facts).
 {{- define "llm-platform.monitoring.models" -}}
 {{- $models := dict -}}
 {{- range $name, $root := .roots -}}
-{{- $target := fromYaml (include "vllm-model.scaleTarget" $root) -}}
+{{- $target := fromJson (include "vllm-model.scaleTarget" $root) -}}
 {{- $ends := ternary "-[0-9]+(-[0-9]+)?" "-[a-z0-9]+-[a-z0-9]{5}" (eq $target.kind "LeaderWorkerSet") -}}
 {{- $pods := printf "namespace=%q,pod=~\"%s%s\"" $root.Release.Namespace $target.name $ends -}}
 {{- $_ := set $models $name (dict "namespace" $root.Release.Namespace "pods" $pods "series" (include "vllm-model.seriesMatchers" $root)) -}}

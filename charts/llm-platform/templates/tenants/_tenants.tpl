@@ -9,7 +9,7 @@ llm-platform.tenants: every tenant by name, with tenantDefaults under what it sa
 {{- include "llm-platform.overlay" (dict "base" $tenant "over" $said) -}}
 {{- if not $tenant.namespace.name -}}{{- $_ := set $tenant.namespace "name" $name -}}{{- end -}}
 {{- range $key := list "quota" "defaultRequests" -}}
-{{- $_ := set $tenant $key (fromYaml (include "vllm-model.stated" (index $tenant $key))) -}}
+{{- $_ := set $tenant $key (fromJson (include "vllm-model.stated" (index $tenant $key))) -}}
 {{- end -}}
 {{- $_ := set $tenants $name $tenant -}}
 {{- end -}}
