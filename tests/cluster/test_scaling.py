@@ -23,7 +23,7 @@ from tests.cluster.scaled import (
 )
 from tests.cluster.timeline import Timeline
 
-BUDGET_SECONDS = 360
+BUDGET_SECONDS = 480
 
 
 @pytest.fixture(scope="module", autouse=True)
