@@ -1,9 +1,12 @@
 """A model on the double that KEDA scales on what a Prometheus says, for the scenarios of scaling."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from kubernetes.utils import parse_quantity
 
 from scripts.bench import local, operators
 from scripts.bench.proof import Record
@@ -32,8 +35,11 @@ BASE: dict[str, Any] = {
         "prometheus": {"serverAddress": operators.PROMETHEUS},
     },
 }
-QUICK_DOWN = {"autoscaling": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 30, "periodSeconds": 15}}}}
-"""The defaults (600 s, one pod in 300 s) at a twentieth."""
+QUICK_DOWN = {
+    "autoscaling": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 4 * SCRAPE, "periodSeconds": 15}}}
+}
+"""The defaults (600 s, one pod in 300 s), shorter. A window of two scrapes would be too little: the surge of an update
+empties the queue for one, and a Prometheus that comes back with nothing stored has seen some pods before others."""
 
 
 def values(*more: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +82,8 @@ class World:
         """Brings the model to a number of replicas that the load, which must run already, then keeps.
 
         The HPA is held there until Prometheus has seen the load on all of them: on what it saw before, of fewer
-        replicas or no load, it would add or take away some.
+        replicas or no load, it would add or take away some. And until the HPA itself has heard of it, so that what it
+        recommends from then on stands in its window.
         """
         self.bound(count, count)
         words = ("scale", f"deployment/{self.name}", f"--replicas={count}", "--namespace", self.namespace)
@@ -85,7 +92,17 @@ class World:
         series = f'vllm:num_requests_waiting{{namespace="{self.namespace}",pod=~"{self.name}-.*"}}'
         wanted = f"count({series}) == {count} and ceil(sum({series}) / {THRESHOLD}) == {count}"
         operators.wait_for_series(self.cluster, wanted, seconds=90)
+        wait_until(f"the HPA recommends {count}", lambda: self.recommended() == [count], seconds=60)
         self.bound(1)
+
+    def recommended(self) -> list[int]:
+        """What the HPA's last look at its metrics comes to, without its bounds and its window."""
+        status = self.cluster.get("hpa", f"keda-hpa-{self.name}", "--namespace", self.namespace)["status"]
+        seen = [
+            each["external"]["current"] for each in status.get("currentMetrics") or [] if each["type"] == "External"
+        ]
+        totals = [parse_quantity(each["averageValue"]) * status["currentReplicas"] for each in seen]
+        return [math.ceil(total / THRESHOLD) for total in totals]
 
     def bound(self, least: int, most: int = MAXIMUM) -> None:
         """Sets the least and the greatest number of replicas, and waits until the HPA has them from KEDA."""
@@ -100,7 +117,7 @@ class World:
 
     def settled(self) -> None:
         """Waits until one replica is wanted and no more are there."""
-        wait_until("one replica is left", lambda: self.count() == (1, 1), seconds=150, pause=0.5)
+        wait_until("one replica is left", lambda: self.count() == (1, 1), seconds=200, pause=0.5)
 
     def count(self) -> tuple[int, int]:
         """Wanted replicas, and all that there are."""

@@ -61,7 +61,7 @@ def test_a_step_of_load_is_answered_within_the_target_and_quiet_takes_replicas_a
         "step",
         load=f"{SLOTS} running + 12 waiting", replicas=" ".join(map(str, timeline.wanted)),
         decision=f"{decision:.0f} s", target=f"{target} s", ready=f"{serving:.0f} s", lost=len(report.not_ok()),
-        note=f"responsive; down by one pod in {downs[1] - downs[0]:.0f} s, windows 20 times shorter than by default",
+        note=f"responsive; down by one pod in {downs[1] - downs[0]:.0f} s, windows cut to 60 and 15 s",
         log=timeline.write("step"),
     )  # fmt: skip
     assert decision <= target
@@ -112,10 +112,6 @@ def test_wanted_replicas_do_not_drop_while_an_update_loads_pods(world: World) ->
 
 def test_without_prometheus_nothing_moves_and_with_it_again_neither(world: World) -> None:
     cluster, namespace = world.cluster, world.namespace
-    # A Prometheus that comes back with nothing stored has seen some pods before others: for one interval of the scrape
-    # its sums are too small. The window must span that, as the default of 600 s does and 30 s barely would.
-    behavior = {"scaleDown": {"stabilizationWindowSeconds": 4 * SCRAPE}}
-    world.patch(advanced={"horizontalPodAutoscalerConfig": {"behavior": behavior}})
     with local.traffic(world.cluster, world.url, "tiny", **waiting(3 * SLOTS + 12)) as traffic:
         world.replicas(3)
         with Timeline(world.cluster, world.namespace, "m", traffic) as timeline:
