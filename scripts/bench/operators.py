@@ -112,7 +112,11 @@ def install_lws(cluster: Cluster) -> None:
     if not is_there(cluster, "lws-system", "lws-controller-manager"):
         apply_crds_first(cluster, own_objects(cluster, "lws", "config/default", LWS_IMAGES))
     rolled_out(cluster, "lws-system", "lws-controller-manager")
-    # Its readiness does not wait for its webhook, without which the API server takes no group.
+    wait_until("the webhook of LeaderWorkerSet answers", lambda: admits_groups(cluster), seconds=60)
+
+
+def admits_groups(cluster: Cluster) -> bool:
+    """Whether the API server takes a group: the controller is ready before its webhook answers."""
     template = {"spec": {"containers": [{"name": "probe", "image": "probe"}]}}
     group = {
         "apiVersion": "leaderworkerset.x-k8s.io/v1",
@@ -120,12 +124,8 @@ def install_lws(cluster: Cluster) -> None:
         "metadata": {"name": "probe", "namespace": "default"},
         "spec": {"leaderWorkerTemplate": {"workerTemplate": template}},
     }
-
-    def admits() -> bool:
-        words = ("create", "--dry-run=server", "--filename=-")
-        return "created" in cluster.kubectl(*words, stdin=json.dumps(group), check=False)
-
-    wait_until("the webhook of LeaderWorkerSet answers", admits, seconds=60)
+    words = ("create", "--dry-run=server", "--filename=-")
+    return "created" in cluster.kubectl(*words, stdin=json.dumps(group), check=False)
 
 
 def install_rollouts(cluster: Cluster) -> None:

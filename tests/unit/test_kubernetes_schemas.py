@@ -9,6 +9,7 @@ from scripts import kubernetes_modules
 from scripts.console import UserError
 from scripts.kubernetes_modules import MODULES, Module, crd_files, crd_modules, module_dir
 from scripts.kubernetes_schemas import file_name, problems, schema_folder
+from scripts.tools import TOOLS
 
 Object = dict[str, Any]
 
@@ -143,6 +144,13 @@ def test_modules_are_pinned_by_version_and_hash(name: str) -> None:
     assert MODULES[name].version.startswith("v")
     assert MODULES[name].sum.startswith("h1:")
     assert module_dir(name).is_dir()
+
+
+@pytest.mark.parametrize("name", crd_modules())
+def test_a_controller_is_built_at_the_version_of_its_definitions(name: str) -> None:
+    module = MODULES[name]
+    built = {tool.version for tool in TOOLS.values() if tool.version_of == module.path}
+    assert built <= {module.version}
 
 
 @pytest.mark.parametrize("name", crd_modules())
