@@ -214,6 +214,15 @@ def test_entries_that_share_a_name_stand_in_for_one_without_pods(make_world: Mak
     assert {world.ask("chat").status_code for _ in range(20)} == {200}
 
 
+def test_an_entry_that_a_request_names_itself_is_replaced_by_no_other(make_world: MakeWorld) -> None:
+    external = {"stable": {"servedNames": ["chat"]}, "canary": {"servedNames": ["chat"]}}
+    world = make_world({"gateway": {"externalModels": external}, "tenants": {"team-a": {"models": ["chat"]}}})
+    [stable] = world.pods("stable")
+    assert world.ask("chat", path="/models/canary/v1/chat/completions").status_code == 503
+    assert stable.seen == []
+    assert world.ask("chat", path="/models/stable/v1/chat/completions").status_code == 200
+
+
 def test_an_entry_of_weight_0_gets_nothing_also_while_the_other_has_no_pods(make_world: MakeWorld) -> None:
     external = {"stable": {"servedNames": ["chat"]}, "canary": {"servedNames": ["chat"], "weight": 0}}
     world = make_world({"gateway": {"externalModels": external}, "tenants": {"team-a": {"models": ["chat"]}}})

@@ -6,8 +6,10 @@ import resource
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from scripts.platform_chart import stubbed
-from scripts.render import helm_path
+from scripts.render import RenderError, helm_path
 from tests.render.platform import TINY, TINY_SCALED, Values, platform, stored_bytes
 
 OPERATORS_BYTES = 302_000
@@ -24,6 +26,27 @@ def models(count: int, entry: Values = TINY) -> Values:
 def test_a_release_of_30_models_fits_its_secret_with_all_operators() -> None:
     values = models(30, TINY_SCALED)
     assert stored_bytes(platform(values).text, stubbed(), values) + OPERATORS_BYTES < SECRET_BYTES
+
+
+def external(count: int, name: str = "") -> Values:
+    """Models of other releases that share a name, or serve one of their own each."""
+    names = [f"model-{number:03}" for number in range(count)]
+    return {"gateway": {"externalModels": {each: {"servedNames": [name or each]} for each in names}}}
+
+
+def config_bytes(values: Values) -> int:
+    return sum(map(len, platform(values).one("ConfigMap", "llm-gateway")["data"].values()))
+
+
+def test_the_configuration_grows_with_the_number_of_entries_that_share_a_name_and_no_faster() -> None:
+    few, some, many = (config_bytes(external(count, "chat")) for count in (20, 40, 60))
+    assert many - some == pytest.approx(some - few, rel=0.02)
+
+
+def test_a_configuration_that_no_config_map_takes_is_refused() -> None:
+    assert config_bytes(external(200)) < 1_000_000
+    with pytest.raises(RenderError, match=r"1 MiB.*\n.*second release"):
+        platform(external(800))
 
 
 def cpu_seconds(count: int, folder: Path) -> float:

@@ -24,8 +24,9 @@ use_backend model-%[var(txn.entry)]
 {{- end }}
 
 {{/*
-llm-platform.gateway.config.group: several models serve one name: by weight, and past one that has no pod while another has.
-Weight 0 is a version that was taken back: it gets nothing, also while no other has a pod.
+llm-platform.gateway.config.group: several models serve one name: by weight, and past one that has no pod to the first that has.
+Weight 0 is a version that was taken back: it gets nothing, also while no other has a pod. Who names a model itself, in
+the path or the header, gets that one and no other.
 */}}
 {{- define "llm-platform.gateway.config.group" -}}
 {{- $total := 0 -}}
@@ -38,10 +39,12 @@ http-request set-var(txn.entry) str({{ $model }}) if { var(txn.route) -m str {{ 
 {{- $from = add $from (get $.weights $model) }}
 {{- end }}
 {{- range $model := .models }}
-{{- range $other := without $.models $model }}
-{{- if not (get $.weights $other) }}{{ continue }}{{ end }}
-http-request set-var(txn.entry) str({{ $other }}) if { var(txn.entry) -m str {{ $model }} } { nbsrv(model-{{ $model }}) eq 0 } { nbsrv(model-{{ $other }}) gt 0 }
+{{- if get $.weights $model }}
+http-request set-var(txn.other) str({{ $model }}) if { var(txn.route) -m str {{ $.route }} } !{ var(txn.other) -m found } { nbsrv(model-{{ $model }}) gt 0 }
 {{- end }}
+{{- end }}
+{{- range $model := .models }}
+http-request set-var(txn.entry) var(txn.other) if { var(txn.other) -m found } { var(txn.entry) -m str {{ $model }} } { nbsrv(model-{{ $model }}) eq 0 }
 {{- end }}
 {{- end }}
 

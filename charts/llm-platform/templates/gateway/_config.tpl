@@ -76,3 +76,13 @@ haproxy.cfg: | {{- regexReplaceAll "(?m)[ \t]+$" (include "llm-platform.gateway.
 {{- end }}
 {{ include "llm-platform.gateway.maps" . }}
 {{- end }}
+
+{{/*
+llm-platform.gateway.assertFits: refuses files that Kubernetes would refuse in the middle of an upgrade.
+Inputs: dict "data" the files as YAML, "count" of models.
+*/}}
+{{- define "llm-platform.gateway.assertFits" -}}
+{{- if gt (len .data) 1040000 -}}
+{{- fail (printf "\n\nThe gateway's configuration for %d models has %d bytes, and a ConfigMap takes at most 1 MiB (1,048,576).\nPlease serve a part of the models by a second release of this chart, with a gateway of its own.\n" .count (len .data)) -}}
+{{- end -}}
+{{- end }}
