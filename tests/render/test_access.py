@@ -72,6 +72,38 @@ def test_load_balancer_of_aws_waits_as_long_as_a_stream() -> None:
     assert "idle_timeout.timeout_seconds=300" in ingress("alb")["alb.ingress.kubernetes.io/load-balancer-attributes"]
 
 
+@pytest.mark.parametrize(
+    ("controller", "kind", "annotation", "value"),
+    [
+        ("nginx", "Ingress", "nginx.ingress.kubernetes.io/backend-protocol", "HTTPS"),
+        ("haproxy", "Ingress", "haproxy.org/server-ssl", "true"),
+        ("haproxy-ingress", "Ingress", "haproxy-ingress.github.io/backend-protocol", "h1-ssl"),
+        ("alb", "Ingress", "alb.ingress.kubernetes.io/backend-protocol", "HTTPS"),
+        ("alb", "Ingress", "alb.ingress.kubernetes.io/healthcheck-protocol", "HTTPS"),
+        ("traefik", "Service", "traefik.ingress.kubernetes.io/service.serversscheme", "https"),
+        ("traefik", "Service", "traefik.ingress.kubernetes.io/service.serverstransport", "llm-demo@kubernetescrd"),
+        ("gce", "Service", "cloud.google.com/app-protocols", '{"http":"HTTPS"}'),
+    ],
+)
+def test_an_ingress_speaks_tls_to_an_engine_that_does(controller: str, kind: str, annotation: str, value: str) -> None:
+    def annotations(variant: str) -> dict[str, str]:
+        return model(VARIANTS[variant]).one(kind, "demo")["metadata"].get("annotations") or {}
+
+    assert annotations(f"ingress of {controller} to TLS")[annotation] == value
+    assert annotation not in annotations(f"ingress of {controller}")
+
+
+@pytest.mark.parametrize(("variant", "protocol"), [("ingress of gce", "HTTP"), ("ingress of gce to TLS", "HTTPS")])
+def test_google_asks_for_health_in_the_protocol_of_the_engine(variant: str, protocol: str) -> None:
+    assert model(VARIANTS[variant]).one("BackendConfig")["spec"]["healthCheck"]["type"] == protocol
+
+
+def test_traefik_does_not_hold_a_pods_address_against_the_certificate_of_an_engine() -> None:
+    transport = model(VARIANTS["ingress of traefik to TLS"]).one("ServersTransport")
+    assert transport["spec"] == {"insecureSkipVerify": True}
+    assert model(VARIANTS["ingress of traefik"]).all("ServersTransport") == []
+
+
 def test_route_lets_only_the_listed_paths_through() -> None:
     spec = model(VARIANTS["route"]).one("HTTPRoute")["spec"]
     paths = [match["path"] for rule in spec["rules"] for match in rule["matches"]]

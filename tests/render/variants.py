@@ -151,16 +151,18 @@ VARIANTS: dict[str, Values] = {
     "hpa": {"autoscaling": {"type": "hpa", "triggers": EVERY_TRIGGER}},
     # Reach
     **{
-        f"ingress of {controller}": {
+        f"ingress of {controller}{suffix}": {
             "ingress": {
                 "enabled": True,
                 "controller": controller,
                 "className": "c",
                 "hosts": ["llm.example.com"],
                 "tlsSecret": "llm-tls",
-            }
+            },
+            **engine,
         }
         for controller in ("none", "nginx", "traefik", "haproxy", "haproxy-ingress", "alb", "gce")
+        for suffix, engine in {"": {}, " to TLS": {"engine": {"flags": {"sslCertfile": "/tls/tls.pem"}}}}.items()
     },
     "route": {
         "route": {

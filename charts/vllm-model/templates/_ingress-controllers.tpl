@@ -118,6 +118,6 @@ metadata: {{- include "vllm-model.metadata" (dict "root" .) | nindent 2 }}
 spec:
   timeoutSec: {{ int .Values.ingress.timeoutSeconds }}
   connectionDraining: {drainingTimeoutSec: {{ (fromJson (include "vllm-model.shutdown" .)).graceSeconds }}}
-  healthCheck: {type: HTTP, requestPath: /health, port: {{ int .Values.engine.port }}}
+  healthCheck: {type: {{ include "vllm-model.scheme" . | upper }}, requestPath: /health, port: {{ int .Values.engine.port }}}
 {{- end -}}
 {{- end }}

@@ -6,13 +6,15 @@ vllm-model.ingress: the paths of the API from outside, and no other: the engine'
 {{- $ingress := .Values.ingress -}}
 {{- if $ingress.enabled -}}
 {{- $service := dict "name" (include "vllm-model.fullname" .) "port" (dict "name" "http") -}}
+{{- $tls := dict -}}
+{{- if eq (include "vllm-model.scheme" .) "https" -}}{{- $tls = fromYaml (include "vllm-model.tlsOfIngress" $ingress.controller) -}}{{- end -}}
 {{- $paths := list -}}
 {{- range $ingress.paths -}}
 {{- $paths = append $paths (dict "path" . "pathType" (ternary "Prefix" "Exact" (hasSuffix "/" .)) "backend" (dict "service" $service)) -}}
 {{- end -}}
 apiVersion: networking.k8s.io/v1
 kind: Ingress
-metadata: {{- include "vllm-model.metadata" (dict "root" . "annotations" (merge (dict) ($ingress.annotations | default dict) (fromYaml (include "vllm-model.ingressAnnotations" .)))) | nindent 2 }}
+metadata: {{- include "vllm-model.metadata" (dict "root" . "annotations" (merge (dict) ($ingress.annotations | default dict) (fromYaml (include "vllm-model.ingressAnnotations" .)) $tls)) | nindent 2 }}
 spec:
   {{- with $ingress.className }}
   ingressClassName: {{ . | quote }}

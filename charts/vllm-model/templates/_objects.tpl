@@ -23,6 +23,7 @@ vllm-model.objectNames: every object that a model can have, in the order in whic
 - ingress-rate-limit
 - ingress-connection-limit
 - ingress-backend-config
+- ingress-servers-transport
 - http-route
 - network-policy
 - network-policy-download

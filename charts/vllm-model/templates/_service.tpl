@@ -22,6 +22,10 @@ an Ingress of controller gce needs.
 {{- $backend := dict "cloud.google.com/backend-config" (dict "default" (include "vllm-model.fullname" .) | toJson) "cloud.google.com/neg" `{"ingress":true}` -}}
 {{- $annotations = merge $annotations $backend -}}
 {{- end -}}
+{{- if and .Values.ingress.enabled (eq (include "vllm-model.scheme" .) "https") -}}
+{{- $tls := dict "controller" .Values.ingress.controller "namespace" .Release.Namespace "name" (include "vllm-model.fullname" .) "port" "http" -}}
+{{- $annotations = merge $annotations (fromYaml (include "vllm-model.tlsOfService" $tls)) -}}
+{{- end -}}
 apiVersion: v1
 kind: Service
 metadata: {{- include "vllm-model.metadata" (dict "root" . "annotations" $annotations) | nindent 2 }}

@@ -9,9 +9,11 @@ llm-platform.gateway.ingress: everything goes to the gateway; it is the gateway 
 {{- $gateway := .Values.gateway -}}
 {{- $ingress := $gateway.ingress -}}
 {{- $name := include "llm-platform.gateway.name" . -}}
+{{- $tls := dict -}}
+{{- if $gateway.tls.secret -}}{{- $tls = fromYaml (include "vllm-model.tlsOfIngress" $ingress.controller) -}}{{- end -}}
 apiVersion: networking.k8s.io/v1
 kind: Ingress
-metadata: {{- include "llm-platform.metadata" (dict "root" . "component" "gateway" "name" $name "annotations" (merge (dict) ($ingress.annotations | default dict) (fromYaml (include "llm-platform.gateway.ingressAnnotations" $gateway)) (fromYaml (include "llm-platform.gateway.ingressTls" $gateway)))) | nindent 2 }}
+metadata: {{- include "llm-platform.metadata" (dict "root" . "component" "gateway" "name" $name "annotations" (merge (dict) ($ingress.annotations | default dict) (fromYaml (include "llm-platform.gateway.ingressAnnotations" $gateway)) $tls)) | nindent 2 }}
 spec:
   {{- with $ingress.className }}
   ingressClassName: {{ . | quote }}

@@ -41,7 +41,10 @@ llm-platform.gateway.serviceAnnotations: the user's, and what ingress controller
   "cloud.google.com/neg" `{"ingress": true}`
   "cloud.google.com/backend-config" (printf `{"default": "%s"}` (include "llm-platform.gateway.name" .))) -}}
 {{- end -}}
-{{- $annotations = merge $annotations (fromYaml (include "llm-platform.gateway.serviceTls" .)) -}}
+{{- if .Values.gateway.tls.secret -}}
+{{- $tls := dict "controller" .Values.gateway.ingress.controller "namespace" .Release.Namespace "name" (include "llm-platform.gateway.name" .) "port" "api" -}}
+{{- $annotations = merge $annotations (fromYaml (include "vllm-model.tlsOfService" $tls)) -}}
+{{- end -}}
 {{- end -}}
 {{- toYaml $annotations -}}
 {{- end }}
