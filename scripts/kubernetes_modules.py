@@ -73,8 +73,8 @@ MODULES = {
     ),
     "inference-extension": Module(
         "sigs.k8s.io/gateway-api-inference-extension",
-        "v1.2.0",
-        "h1:7H+ijrUImnW2ubcTakNgV723xDIdQx1Umv4vDVB+tTk=",
+        "v1.5.0",
+        "h1:w9Awt60cmI1vM7Y6N81h8wDCBP0WkmxpdI7GKY0v070=",
         "config/crd/bases/*.yaml",
     ),
     "traefik": Module(

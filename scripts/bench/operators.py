@@ -60,7 +60,8 @@ def apply_crds_first(cluster: Cluster, objects: list[dict[str, Any]]) -> None:
         return cluster.kubectl(*words, check=False).count("condition met") == len(names)
 
     wait_until("the definitions are established", established, seconds=60)
-    cluster.apply([each for each in objects if each not in first])
+    if rest := [each for each in objects if each not in first]:
+        cluster.apply(rest)
 
 
 def own_objects(

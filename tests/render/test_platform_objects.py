@@ -315,6 +315,21 @@ def test_a_model_behind_an_endpoint_picker_has_a_pool_that_selects_its_pods() ->
     assert route["rules"][0]["backendRefs"][0]["kind"] == "InferencePool"
 
 
+def test_a_picker_shows_its_metrics_to_the_prometheus_that_watches_the_platform() -> None:
+    extension = {"models": {"tiny": TINY}, **VARIANTS["inference extension by none"]}
+    labels = {"podMonitor": {"labels": {"release": "prometheus"}}}
+    watched = platform(extension, {"monitoring": {"enabled": True}, "gateway": labels})
+    monitor = watched.one("PodMonitor", "tiny-epp")
+    picker = watched.one("Deployment", "tiny-epp")["spec"]["template"]
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= picker["metadata"]["labels"].items()
+    (container,) = picker["spec"]["containers"]
+    assert monitor["spec"]["podMetricsEndpoints"][0]["port"] in {port["name"] for port in container["ports"]}
+    assert "--metrics-endpoint-auth=false" in container["args"]
+    unwatched = platform(extension, {"monitoring": {"enabled": False}})
+    assert unwatched.all("PodMonitor") == []
+
+
 @pytest.mark.parametrize(
     ("provider", "kinds"),
     [("istio", {"DestinationRule"}), ("gke", {"HealthCheckPolicy", "GCPBackendPolicy"}), ("none", set())],

@@ -19,12 +19,12 @@ llm-platform/model: {{ include "vllm-model.fullname" .model | quote }}
 {{- end }}
 
 {{/*
-llm-platform.picker.metadata: metadata of an object of a picker. Inputs: as above, and "object" its name (default: the picker's).
+llm-platform.picker.metadata: metadata of an object of a picker. Inputs: as above, and "object" its name (default: the picker's), "labels" more of them.
 */}}
 {{- define "llm-platform.picker.metadata" -}}
 {{ include "llm-platform.metadata" (dict "root" .root "component" "endpoint-picker" "namespace" .model.Release.Namespace
   "name" (.object | default (include "llm-platform.picker.name" .))
-  "labels" (dict "llm-platform/model" (include "vllm-model.fullname" .model))) }}
+  "labels" (merge (dict "llm-platform/model" (include "vllm-model.fullname" .model)) (.labels | default dict))) }}
 {{- end }}
 
 {{- define "llm-platform.picker.pool" -}}
@@ -71,12 +71,33 @@ schedulingProfiles:
 {{- end -}}
 {{- end }}
 
+{{/*
+llm-platform.picker.podMonitor: queues, chosen pods and what waits for a model at zero.
+*/}}
+{{- define "llm-platform.picker.podMonitor" -}}
+{{- $monitor := .root.Values.gateway.podMonitor -}}
+apiVersion: monitoring.coreos.com/v1
+kind: PodMonitor
+metadata: {{- include "llm-platform.picker.metadata" (merge (dict "labels" $monitor.labels) .) | nindent 2 }}
+spec:
+  selector:
+    matchLabels: {{- include "llm-platform.picker.selectorLabels" . | nindent 6 }}
+  podMetricsEndpoints:
+    - {port: metrics, interval: {{ $monitor.interval | quote }}}
+{{- end }}
+
+{{/*
+llm-platform.picker.deployment: by default the picker sends traces to a collector that is not there, logs a line for each answer, and
+shows its metrics to those only whom the API server says yes to, which no Prometheus is without rights of its own.
+*/}}
 {{- define "llm-platform.picker.deployment" -}}
 {{- $picker := .root.Values.gateway.inferenceExtension.endpointPicker -}}
 {{- $args := list
   "--pool-name" (include "vllm-model.fullname" .model) "--pool-namespace" .model.Release.Namespace
   "--pool-group" "inference.networking.k8s.io" "--config-file" "/config/config.yaml"
-  "--grpc-health-port" "9003" "--zap-encoder" "json" -}}
+  "--grpc-health-port" "9003" "--zap-encoder" "json"
+  "--tracing=false" "--metrics-endpoint-auth=false" "--v=1" -}}
+{{- $shutdown := fromJson (include "vllm-model.shutdown" .model) -}}
 {{- $several := gt (int $picker.replicas) 1 -}}
 {{- if $several -}}{{- $args = append $args "--ha-enable-leader-election" -}}{{- end -}}
 apiVersion: apps/v1
@@ -97,8 +118,8 @@ spec:
       {{- with concat (.root.Values.gateway.imagePullSecrets | default list) ((.root.Values.global | default dict).imagePullSecrets | default list) }}
       imagePullSecrets: {{- toYaml . | nindent 8 }}
       {{- end }}
-      # A stream goes through the picker until its last token.
-      terminationGracePeriodSeconds: {{ (fromJson (include "vllm-model.shutdown" .model)).graceSeconds }}
+      # A stream goes through the picker until its last token: the picker leaves as slowly as its model's pods.
+      terminationGracePeriodSeconds: {{ $shutdown.graceSeconds }}
       securityContext:
         runAsNonRoot: true
         runAsUser: 65532
@@ -109,6 +130,8 @@ spec:
           image: {{ include "vllm-model.image" (dict "root" .root "image" $picker.image) | quote }}
           imagePullPolicy: {{ $picker.image.pullPolicy }}
           args: {{- toYaml $args | nindent 12 }}
+          # On SIGTERM it takes no more requests; until every proxy has learnt that it leaves, it must.
+          lifecycle: {preStop: {sleep: {seconds: {{ $shutdown.endpointSeconds }}}}}
           ports:
             - {name: ext-proc, containerPort: 9002}
             - {name: health, containerPort: 9003}
