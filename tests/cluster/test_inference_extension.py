@@ -1,5 +1,7 @@
 """The umbrella's other gateway: an InferencePool and a real endpoint picker for each model, behind a Gateway.
 
+NetworkPolicies are enforced meanwhile.
+
 Real are the picker, the payload processor (both from the module that also has the definitions) and Envoy. The Gateway's
 controller is not: scripts/bench/inference.py reads the routes and pools that the chart made, and tells Envoy.
 """
@@ -24,6 +26,7 @@ from scripts.kubernetes_modules import KUBERNETES_VERSION
 from scripts.paths import REPO
 from scripts.platform_chart import stubbed
 from scripts.render import render
+from tests.cluster.enforcer import enforced
 from tests.cluster.pods import gone, pods, ready
 from tests.cluster.scenario import Scenario, Timing
 
@@ -54,13 +57,14 @@ def autoscaling_of_the_page(namespace: str) -> dict[str, Any]:
 
 def values(namespace: str, image: dict[str, str], **engine: Any) -> dict[str, Any]:
     """Two models on the double, one of them with three replicas."""
-    m = local.overlay(local.DOUBLE, TIMING.values, {"replicas": 3, "engine": engine})
+    guarded = {"networkPolicy": {"enabled": True, "ingress": {"monitoringNamespaces": [operators.MONITORING]}}}
+    m = local.overlay(local.DOUBLE, guarded, TIMING.values, {"replicas": 3, "engine": engine})
     sleeper = {
         "model": {"servedNames": ["other"]},
         "shutdown": {"drainSeconds": 5},
         "autoscaling": autoscaling_of_the_page(namespace),
     }
-    other = local.overlay(local.DOUBLE, sleeper)
+    other = local.overlay(local.DOUBLE, guarded, sleeper)
     picker: dict[str, Any] = {
         "image": image,
         "flowControl": True,
@@ -99,7 +103,8 @@ def scenario(cluster: Cluster, image: dict[str, str]) -> Iterator[Scenario]:
         gateway.apply(cluster, "install", namespace, values(namespace, image), "--wait", "--timeout", "3m")
         inference.install_gateway(cluster, namespace)
         url = local.service_url(cluster, "envoy", namespace, port=80)
-        yield Scenario(cluster, namespace, url, path="endpoint picker", timing=TIMING)
+        with enforced(cluster):
+            yield Scenario(cluster, namespace, url, path="endpoint picker", timing=TIMING)
 
 
 @pytest.fixture(scope="module")

@@ -315,6 +315,24 @@ def test_a_model_behind_an_endpoint_picker_has_a_pool_that_selects_its_pods() ->
     assert route["rules"][0]["backendRefs"][0]["kind"] == "InferencePool"
 
 
+@pytest.mark.parametrize(
+    ("provider", "proxies"), [("none", {"gateways"}), ("envoy-ai-gateway", {"gateways", "envoy-gateway-system"})]
+)
+def test_a_models_network_policy_lets_in_its_picker_and_the_gateways_proxies(provider: str, proxies: set[str]) -> None:
+    reference = {"provider": provider, "gatewayRef": {"name": "public", "namespace": "gateways"}}
+    rendered = made(
+        {"gateway": {"type": "inference-extension", "inferenceExtension": reference}, "monitoring": {"enabled": False}}
+    )
+    (rule,) = rendered.one("NetworkPolicy", "tiny")["spec"]["ingress"]
+    named = [
+        peer["namespaceSelector"]["matchLabels"].popitem()[1] for peer in rule["from"] if "namespaceSelector" in peer
+    ]
+    assert proxies <= set(named)
+    picker = rendered.one("Deployment", "tiny-epp")["spec"]["template"]["metadata"]["labels"]
+    selectors = [peer["podSelector"]["matchLabels"] for peer in rule["from"] if "podSelector" in peer]
+    assert any(selector.items() <= picker.items() for selector in selectors)
+
+
 def test_a_picker_shows_its_metrics_to_the_prometheus_that_watches_the_platform() -> None:
     extension = {"models": {"tiny": TINY}, **VARIANTS["inference extension by none"]}
     labels = {"podMonitor": {"labels": {"release": "prometheus"}}}

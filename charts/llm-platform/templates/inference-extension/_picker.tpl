@@ -131,7 +131,7 @@ spec:
           imagePullPolicy: {{ $picker.image.pullPolicy }}
           args: {{- toYaml $args | nindent 12 }}
           # On SIGTERM it takes no more requests; until every proxy has learnt that it leaves, it must.
-          lifecycle: {preStop: {sleep: {seconds: {{ $shutdown.endpointSeconds }}}}}
+          lifecycle: {preStop: {sleep: {seconds: {{ max 1 (int $shutdown.endpointSeconds) }}}}}
           ports:
             - {name: ext-proc, containerPort: 9002}
             - {name: health, containerPort: 9003}

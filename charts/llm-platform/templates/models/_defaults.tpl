@@ -26,6 +26,21 @@ Inputs: dict "root" the umbrella's root, "values" the model's values (changed in
 {{- $scrapers := .values.networkPolicy.ingress.monitoringNamespaces | default list -}}
 {{- $_ := set .values.networkPolicy.ingress "monitoringNamespaces" (append $scrapers .root.Release.Namespace | uniq) -}}
 {{- end -}}
+{{- if include "llm-platform.hasPickers" .root -}}{{- include "llm-platform.letPickersIn" . -}}{{- end -}}
+{{- end }}
+
+{{/*
+llm-platform.letPickersIn: the endpoint picker, which reads a pod's metrics, and the proxies of the Gateway. Those are in the Gateway's
+namespace, Envoy Gateway's in its own. Inputs: as above.
+*/}}
+{{- define "llm-platform.letPickersIn" -}}
+{{- $extension := .root.Values.gateway.inferenceExtension -}}
+{{- $ingress := .values.networkPolicy.ingress -}}
+{{- $picker := fromYaml (include "llm-platform.selectorLabels" (dict "root" .root "component" "endpoint-picker")) -}}
+{{- $_ := set $ingress "from" (append ($ingress.from | default list) (dict "podSelector" (dict "matchLabels" $picker))) -}}
+{{- $proxies := list ($extension.gatewayRef.namespace | default .root.Release.Namespace) -}}
+{{- if eq $extension.provider "envoy-ai-gateway" -}}{{- $proxies = append $proxies "envoy-gateway-system" -}}{{- end -}}
+{{- $_ := set $ingress "namespaces" (concat ($ingress.namespaces | default list) $proxies | uniq) -}}
 {{- end }}
 
 {{/*
