@@ -68,13 +68,7 @@ class KwokPools:
 
     def _are_ready(self, pool: str, count: int) -> bool:
         items = self.cluster.get("nodes", f"--selector={POOL_LABEL}={pool}")
-        ready = [
-            condition
-            for item in items
-            for condition in item["status"].get("conditions", [])
-            if condition["type"] == "Ready" and condition["status"] == "True"
-        ]
-        return len(ready) >= count
+        return sum(map(takes_pods, items)) >= count
 
     def remove(self, pool: str) -> None:
         """Removes the nodes of a pool; their pods go with them."""
@@ -110,3 +104,11 @@ def node(
         "spec": {"taints": taints, "providerID": f"kwok://{name}"},
         "status": {"capacity": capacity | both, "allocatable": allocatable | both},
     }
+
+
+def takes_pods(item: dict[str, Any]) -> bool:
+    """Whether a node is ready, and the control plane has taken away the taint that it gives to a new one."""
+    conditions = item["status"].get("conditions", [])
+    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    taints = item["spec"].get("taints", [])
+    return ready and not any(taint["key"] == "node.kubernetes.io/not-ready" for taint in taints)
