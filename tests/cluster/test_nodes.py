@@ -109,6 +109,8 @@ def zoned(cluster: Cluster) -> Iterator[Scenario]:
             values = local.overlay(local.DOUBLE, SIMULATED)
             local.helm(cluster, "install", "m", namespace, values, "--wait", "--timeout", "2m")
             yield Scenario(cluster, namespace, "")
+        # Else its last pods would still hold the GPUs of nodes of these names, which the next test makes anew.
+        cluster.wait("--for=delete", f"namespace/{namespace}", seconds=180)
     finally:
         cluster.pools.remove(POOL)
 
