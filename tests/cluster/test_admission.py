@@ -30,7 +30,7 @@ ADMITTED = [name for name in VARIANTS if name not in NEEDS_PRIVILEGE and name no
 
 
 MADE = (
-    *("_scaledobjects", "_podmonitors", "_prometheusrules", "_httproutes", "_middlewares"),
+    *("_scaledobjects", "_podmonitors", "_prometheusrules", "_httproutes", "_middlewares", "_serverstransports"),
     *("_leaderworkersets", "rollout-crd", "analysis-template-crd", "_inferenceservices"),
 )
 """Files of the custom resources that the chart makes. All sixty of the modules take the API server a minute."""
