@@ -11,10 +11,6 @@ PYTEST := .venv/bin/python -m pytest
 VALUES ?= values/models/tiny-cpu.yaml
 ARGS ?=
 
-# On a real machine a test may fail by its clock: one that does is tried once more, and the end of the run shows how it
-# failed. No lost request is ever tried again: what shows one prints the report of the traffic or the request itself.
-RETRY := --reruns 1 --rerun-except '[0-9] requests: ' --rerun-except 'Request\('
-
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -30,13 +26,13 @@ test-fast: env ## Run the tests that need no cluster and take little
 	$(PYTEST) -n 2 --dist worksteal -m "not cluster and not traffic and not exhaustive" --ignore tests/cluster $(ARGS)
 
 test-traffic: env ## Run the tests that send real traffic without a cluster: gateway, load generator
-	$(PYTEST) -n 2 --dist worksteal -m traffic --ignore tests/cluster $(RETRY) $(ARGS)
+	$(PYTEST) -n 2 --dist worksteal -m traffic --ignore tests/cluster $(ARGS)
 
 test-exhaustive: env ## Run the tests that try every case: each knob of both charts turned
 	$(PYTEST) -n 2 --dist worksteal -m exhaustive --ignore tests/cluster $(ARGS)
 
 test-cluster: env ## Run the tests on the local cluster
-	$(PYTEST) -m "cluster and not long" tests/cluster $(RETRY) $(ARGS)
+	$(PYTEST) -m "cluster and not long" tests/cluster $(ARGS)
 
 test-cluster-long: env ## Run the tests on the local cluster that take long
 	$(PYTEST) -m "cluster and long" tests/cluster $(ARGS)

@@ -32,13 +32,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Timekeeper(whole=not (named or config.option.keyword)))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Shows in full how a test failed that passed at its second try: it is a race until it is understood."""
-    for report in terminalreporter.stats.get("rerun", []):
-        terminalreporter.section(f"first try of {report.nodeid}", yellow=True)
-        terminalreporter.write_line(report.longreprtext)
-
-
 def suite_of(nodeid: str) -> str:
     """The suite of a test: its file below tests/cluster, elsewhere its folder."""
     parts = Path(nodeid.split("::")[0]).parts
